@@ -1,0 +1,124 @@
+// A backend POSTs, everybody in the room has it.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Client } from "./support/client.ts";
+import { TestWorker } from "./support/worker.ts";
+
+let worker: TestWorker;
+before(async () => {
+  worker = await TestWorker.start();
+});
+after(() => worker[Symbol.asyncDispose]());
+
+const open = (path: string, sub = "ana") =>
+  Client.open(worker.url(`/api/v1/ws${path}?token=${worker.token({ sub })}`, "ws"));
+
+for (const [collection, kind] of [
+  ["investigations", "investigation"],
+  ["analysis", "analysis"],
+  ["chat", "chat"],
+]) {
+  test(`a message for one of ${collection} reaches every socket there and none elsewhere`, async () => {
+    using ana = await open(`/${collection}/7`);
+    using bea = await open(`/${collection}/7`, "bea");
+    using elsewhere = await open(`/${collection}/8`);
+    const { status, body } = await worker.publish(`/${collection}/7`, {
+      type: "investigation_update",
+      data: { progress: 0.5, note: "ação" },
+    });
+    assert.equal(status, 200);
+    const [{ id, seq }] = body.messages;
+    for (const client of [ana, bea]) {
+      const message = await client.next();
+      assert.equal(message.type, "investigation_update");
+      assert.deepEqual(message.data, { progress: 0.5, note: "ação" });
+      assert.deepEqual([message.id, message.seq, message.room], [id, seq, `${kind}:7`]);
+      assert.equal(new Date(message.timestamp).toISOString(), message.timestamp);
+    }
+    assert.deepEqual(await elsewhere.drain(), []);
+  });
+}
+
+test("a message for a user reaches all of the user's devices", async () => {
+  using phone = await open("");
+  using laptop = await open("");
+  using other = await open("", "bea");
+  await worker.publish("/users/ana", { type: "notification", data: { text: "ready" } });
+  for (const device of [phone, laptop]) assert.equal((await device.next()).data.text, "ready");
+  assert.deepEqual(await other.drain(), []);
+});
+
+test("an array is taken as a whole and arrives in its order", async () => {
+  using client = await open("/chat/order");
+  const messages = Array.from({ length: 50 }, (_, n) => ({ type: "step", data: { n } }));
+  const { body } = await worker.publish("/chat/order", messages);
+  assert.deepEqual(
+    body.messages.map(({ seq }: { seq: number }) => seq),
+    messages.map((_, n) => n + 1),
+  );
+  const received = await client.drain();
+  assert.deepEqual(
+    received.map(({ data }) => data.n),
+    messages.map(({ data }) => data.n),
+  );
+});
+
+test("a retried message is not sent again, and its publisher is told", async () => {
+  using client = await open("/chat/retry");
+  const message = { type: "step", id: "m-1", data: {} };
+  const first = await worker.publish("/chat/retry", message);
+  assert.deepEqual(first.body, { messages: [{ id: "m-1", seq: 1 }] });
+  const retry = await worker.publish("/chat/retry", [message, { type: "step", id: "m-2" }, { type: "x", id: "m-2" }]);
+  assert.deepEqual(retry.body.messages, [
+    { id: "m-1", seq: 1, duplicate: true },
+    { id: "m-2", seq: 2 },
+    { id: "m-2", seq: 2, duplicate: true },
+  ]);
+  assert.deepEqual(
+    (await client.drain()).map(({ id }) => id),
+    ["m-1", "m-2"],
+  );
+});
+
+test("a body that cannot be taken is refused as a whole, with a code and a sentence", async () => {
+  using client = await open("/chat/bad");
+  for (const [body, status, code] of [
+    ["{", 400, "INVALID_JSON"],
+    ["", 400, "INVALID_JSON"],
+    [new Uint8Array([34, 0xff, 34]), 400, "INVALID_JSON"],
+    [{ data: {} }, 400, "INVALID_MESSAGE"],
+    [{ type: "pong" }, 400, "INVALID_MESSAGE"],
+    [[{ type: "good" }, { type: "bad", id: "a b" }], 400, "INVALID_MESSAGE"],
+    [{ type: "big", data: "x".repeat(1 << 20) }, 413, "TOO_LARGE"],
+    [{ type: "frame", data: "x".repeat((1 << 20) - 40) }, 413, "TOO_LARGE"],
+  ] as const) {
+    const answer = await worker.publish("/chat/bad", body);
+    assert.deepEqual([answer.status, answer.body.error.code], [status, code]);
+    assert.ok(answer.body.error.message.length > 10);
+  }
+  assert.deepEqual(await client.drain(), []);
+});
+
+test("a body that does not say its length is cut off at the limit", async () => {
+  const chunk = new Uint8Array(64 * 1024).fill(32);
+  let sent = 0;
+  const body = new ReadableStream({
+    pull: (controller) => (sent++ < 64 ? controller.enqueue(chunk) : controller.close()),
+  });
+  const response = await fetch(worker.url("/api/v1/ws/chat/1/messages"), {
+    method: "POST",
+    headers: { authorization: `Bearer ${worker.token({ role: "service" })}` },
+    body,
+    duplex: "half",
+  } as RequestInit);
+  assert.equal(response.status, 413);
+});
+
+test("the largest message that fits comes through whole", async () => {
+  using client = await open("/chat/large");
+  const data = "é".repeat(500_000);
+  const { status } = await worker.publish("/chat/large", { type: "large", data });
+  assert.equal(status, 200);
+  assert.equal((await client.next()).data, data);
+});

@@ -1,0 +1,88 @@
+// The built worker in real workerd, on a free port of this machine, with its storage in a folder of its own.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { type Claims, mint } from "./token.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+export const SECRET = "a secret for tests, at least 32 bytes long";
+
+export interface Options {
+  /** Settings of the worker. The secret is set unless it is given as "". */
+  settings?: Record<string, string>;
+  /** The build with the routes that break it, rather than the one that is deployed. */
+  faults?: boolean;
+}
+
+interface Posted {
+  status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of many shapes
+  body: any;
+}
+
+export class TestWorker implements AsyncDisposable {
+  readonly log: string[] = [];
+  #miniflare: Miniflare;
+  #folder: string;
+  #url = "";
+
+  static async start(options: Options = {}): Promise<TestWorker> {
+    const worker = new TestWorker(await mkdtemp(join(tmpdir(), "realtime-")), options);
+    worker.#url = (await worker.#miniflare.ready).origin;
+    return worker;
+  }
+
+  private constructor(folder: string, { settings = {}, faults = false }: Options) {
+    const build = join(ROOT, faults ? "build-faults" : "build");
+    this.#folder = folder;
+    this.#miniflare = new Miniflare(
+      convertV4MiniflareOptions({
+        name: "realtime",
+        host: "127.0.0.1",
+        port: 0,
+        defaultPersistRoot: folder,
+        modulesRoot: build,
+        modules: [
+          { type: "ESModule", path: join(build, "entry.js") },
+          { type: "ESModule", path: join(build, "index.js") },
+          { type: "CompiledWasm", path: join(build, "index_bg.wasm") },
+        ],
+        compatibilityDate: "2026-11-01",
+        compatibilityFlags: ["no_web_socket_compression"],
+        durableObjects: { ROOMS: { className: "Room", useSQLite: true } },
+        bindings: { JWT_SECRET_KEY: SECRET, ...settings },
+        handleStructuredLogs: ({ message }) => this.log.push(message),
+      }),
+    );
+  }
+
+  /** The address of a path, for HTTP or (with `ws`) for WebSockets. */
+  url(path: string, scheme: "http" | "ws" = "http"): string {
+    return this.#url.replace(/^http/, scheme) + path;
+  }
+
+  token(claims: Claims): string {
+    return mint(claims, SECRET);
+  }
+
+  /** Publishes, as a service unless another token is given. */
+  async publish(path: string, messages: unknown, token = this.token({ role: "service" })): Promise<Posted> {
+    const body = typeof messages === "string" || messages instanceof Uint8Array ? messages : JSON.stringify(messages);
+    const headers = { authorization: `Bearer ${token}` };
+    const response = await fetch(this.url(`/api/v1/ws${path}/messages`), { method: "POST", headers, body });
+    return { status: response.status, body: await response.json() };
+  }
+
+  /** Puts a room to sleep: its memory is gone, its sockets stay open. */
+  async evict(room: string): Promise<void> {
+    await this.#miniflare.unsafeEvictDurableObject("realtime", "Room", { name: room, webSockets: "hibernate" });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#miniflare.dispose();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}

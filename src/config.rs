@@ -1,0 +1,98 @@
+//! The worker's settings, read once by a pure function; `tests/contract.rs` ties them to wrangler.toml and the README.
+
+use crate::auth::Keys;
+use crate::limits::Limits;
+
+/// One setting: its name, what it is when unset, and what it means.
+pub struct Setting {
+    /// The variable's or secret's name.
+    pub name: &'static str,
+    /// What holds when it is not set.
+    pub default: &'static str,
+    /// Whether it belongs into a secret and never into a file.
+    pub secret: bool,
+}
+
+/// All settings.
+pub const SETTINGS: [Setting; 2] = [
+    Setting { name: "JWT_SECRET_KEY", default: "none: every token is refused", secret: true },
+    Setting { name: "MAX_MESSAGE_BYTES", default: "1048576", secret: false },
+];
+
+/// The settings, parsed.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// What tokens are verified with. Without it, all are refused.
+    pub keys: Option<Keys>,
+    /// The bounds.
+    pub limits: Limits,
+    /// What is wrong with the settings, for the log and for health.
+    pub problems: Vec<String>,
+}
+
+impl Config {
+    /// Reads the settings through `lookup`. It never fails: what is wrong is said in `problems` and the safe value holds.
+    pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        let mut config = Self::default();
+        match Keys::parse(lookup("JWT_SECRET_KEY").as_deref()) {
+            Ok(keys) => config.keys = Some(keys),
+            Err(problem) => config.problems.push(problem),
+        }
+        if let Some(text) = lookup("MAX_MESSAGE_BYTES") {
+            match text.parse() {
+                Ok(bytes @ 1_024..=1_900_000) => config.limits.message_bytes = bytes,
+                _ => config.problems.push(format!(
+                    "MAX_MESSAGE_BYTES must be 1024 to 1900000 (a stored row is at most 2 MB), not {text:?}: {} holds",
+                    config.limits.message_bytes
+                )),
+            }
+        }
+        config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+    fn parse(settings: &[(&str, &str)]) -> Config {
+        Config::parse(|name| settings.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn a_good_secret_is_all_it_takes() {
+        let config = parse(&[("JWT_SECRET_KEY", SECRET)]);
+        assert!(config.keys.is_some());
+        assert_eq!(config.problems, Vec::<String>::new());
+    }
+
+    #[test]
+    fn without_a_secret_nothing_verifies_and_the_reason_is_said() {
+        for settings in [&[][..], &[("JWT_SECRET_KEY", "")], &[("JWT_SECRET_KEY", "test")]] {
+            let config = parse(settings);
+            assert!(config.keys.is_none());
+            assert!(config.problems[0].contains("JWT_SECRET_KEY"), "{:?}", config.problems);
+        }
+    }
+
+    #[test]
+    fn the_reason_never_holds_the_secret() {
+        let config = parse(&[("JWT_SECRET_KEY", "hunter2")]);
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let config = parse(&[("JWT_SECRET_KEY", SECRET)]);
+        assert!(!format!("{config:?}").contains(SECRET));
+    }
+
+    #[test]
+    fn a_message_limit_that_storage_cannot_hold_is_refused() {
+        let config = parse(&[("JWT_SECRET_KEY", SECRET), ("MAX_MESSAGE_BYTES", "2000")]);
+        assert_eq!(config.limits.message_bytes, 2000);
+        for bad in ["2MB", "0", "-1", "2000000"] {
+            let config = parse(&[("JWT_SECRET_KEY", SECRET), ("MAX_MESSAGE_BYTES", bad)]);
+            assert_eq!(config.limits.message_bytes, 1 << 20);
+            assert!(config.problems[0].contains(bad));
+        }
+    }
+}

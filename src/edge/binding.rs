@@ -1,0 +1,34 @@
+//! What the runtime offers and the `worker` crate does not bind, or not the way it is needed.
+
+use js_sys::JsString;
+use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
+use worker::{State, WebSocket};
+
+#[wasm_bindgen]
+extern "C" {
+    type Socket;
+
+    #[wasm_bindgen(method, catch, js_name = send)]
+    fn send(this: &Socket, text: &JsString) -> Result<(), JsValue>;
+
+    type Storage;
+
+    #[wasm_bindgen(method, catch, js_name = transactionSync)]
+    fn transaction_sync(
+        this: &Storage,
+        body: &mut dyn FnMut() -> Result<JsValue, JsValue>,
+    ) -> Result<JsValue, JsValue>;
+}
+
+/// Sends a string that is JavaScript's already: one copy serves all sockets.
+pub(super) fn send(socket: &WebSocket, text: &JsString) -> Result<(), JsValue> {
+    let raw: &web_sys::WebSocket = socket.as_ref();
+    raw.unchecked_ref::<Socket>().send(text)
+}
+
+/// Runs `body` so that all it writes is kept if it returns `true`, and none of it otherwise.
+pub(super) fn transaction(state: &State, mut body: impl FnMut() -> bool) -> Result<(), JsValue> {
+    let storage = state.storage();
+    let mut body = || if body() { Ok(JsValue::UNDEFINED) } else { Err(JsValue::from_str("rolled back")) };
+    storage.as_raw().unchecked_ref::<Storage>().transaction_sync(&mut body).map(drop)
+}

@@ -1,0 +1,44 @@
+//! Faults on purpose, in the tests' own build alone: `GET /fault/{room}/{panic|overflow|slow}`, or `entry` for the room.
+
+use std::time::Duration;
+
+use worker::{Delay, Env, Request, Response, Result};
+
+use super::room_stub;
+use crate::id::RoomName;
+
+/// Where a fault is asked for, if it is: in a room, or (`None`) in the entry.
+pub(super) fn target(request: &Request) -> Option<Option<RoomName>> {
+    let path = request.path();
+    let room = path.strip_prefix("/fault/")?.split('/').next()?;
+    Some(room.parse().ok())
+}
+
+/// Hands the fault to its target.
+pub(super) async fn inject(env: &Env, room: &Option<RoomName>, request: &Request) -> Result<Response> {
+    let path = request.path();
+    let fault = path.rsplit('/').next().unwrap_or_default();
+    match room {
+        Some(room) => room_stub(env, room)?.fetch_with_str(&format!("https://room/{fault}")).await,
+        None => strike(&format!("/{fault}")).await,
+    }
+}
+
+/// Commits the fault.
+#[expect(clippy::panic, reason = "that is what it is for")]
+pub(super) async fn strike(path: &str) -> Result<Response> {
+    match path {
+        "/panic" => panic!("provoked"),
+        "/overflow" => Response::ok(overflow(1).to_string()),
+        _ => {
+            Delay::from(Duration::from_millis(1_500)).await;
+            Response::ok("slow")
+        }
+    }
+}
+
+/// Uses up the stack: each call's result is needed after the next returns.
+#[expect(unconditional_recursion, reason = "that is what it is for")]
+fn overflow(depth: u64) -> u64 {
+    std::hint::black_box(overflow(std::hint::black_box(depth.wrapping_add(1)))).wrapping_add(depth)
+}

@@ -1,0 +1,260 @@
+//! The Durable Object of a room: events become inputs, effects become sends and calls, the deadline becomes an alarm.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use js_sys::JsString;
+use serde::Serialize;
+use worker::wasm_bindgen::{self, JsValue};
+use worker::worker_sys::WebSocketRequestResponsePair;
+use worker::{
+    DurableObject, Env, Request, Response, Result, ScheduledTime, SqlStorage, State, WebSocket,
+    WebSocketIncomingMessage, WebSocketPair, console_debug, console_error, durable_object,
+};
+
+use super::{AGREED, SESSION, binding, config, error_frame, header, json, moment, now, post, refuse, room_stub};
+use crate::code::{CloseCode, Refusal, Reject};
+use crate::id::{ConnId, RoomName};
+use crate::link::{Answer, Call};
+use crate::moment::Millis;
+use crate::protocol::AUTO_RESPONSE;
+use crate::room::{self, Failure, Taken};
+use crate::session::Session;
+use crate::sql::StoreError;
+use crate::turn::{Effect, Input, Turn};
+
+/// How long a room that failed is left alone, in milliseconds.
+const RECOVERY: u64 = 1_000;
+
+/// The class that wrangler.toml names.
+#[durable_object]
+pub struct Room(Rc<Object>);
+
+struct Object {
+    state: State,
+    env: Env,
+    /// Loaded at the first input, and again after a failure.
+    loaded: RefCell<Option<Loaded>>,
+    /// The alarm that is set, as far as this instance knows.
+    alarm: Cell<Option<Millis>>,
+}
+
+struct Loaded {
+    room: room::Room<SqlStorage>,
+    sockets: BTreeMap<ConnId, WebSocket>,
+}
+
+impl DurableObject for Room {
+    fn new(state: State, env: Env) -> Self {
+        let (ping, pong) = AUTO_RESPONSE;
+        match WebSocketRequestResponsePair::new(ping, pong) {
+            Ok(pair) => state.set_websocket_auto_response(&pair),
+            Err(error) => console_error!("auto-response: {error:?}"),
+        }
+        Self(Rc::new(Object { state, env, loaded: RefCell::default(), alarm: Cell::default() }))
+    }
+
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        match request.path().as_str() {
+            "/call" => self.0.answer(&request.bytes().await?).await,
+            "/counts" => self.0.counts(),
+            "/messages" => self.0.publish(&request.bytes().await?).await,
+            "/socket" => self.0.connect(&request).await,
+            #[cfg(feature = "fault-injection")]
+            path => super::fault::strike(path).await,
+            #[cfg(not(feature = "fault-injection"))]
+            _ => refuse(&Reject::NotFound.into()),
+        }
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        self.0.alarm.set(None);
+        let woken = self.0.take(Input::Woken).await;
+        woken.map_or_else(|refusal| refuse(&refusal), |()| Response::empty())
+    }
+
+    async fn websocket_message(&self, socket: WebSocket, message: WebSocketIncomingMessage) -> Result<()> {
+        let Some(Session { conn, .. }) = session(&socket) else { return hang_up(&socket) };
+        let input = match message {
+            WebSocketIncomingMessage::String(text) => Input::Received(conn, text),
+            WebSocketIncomingMessage::Binary(_) => Input::ReceivedBinary(conn),
+        };
+        match self.0.take(input).await {
+            Ok(()) => Ok(()),
+            Err(refusal) => socket.send_with_str(error_frame(&refusal)?),
+        }
+    }
+
+    async fn websocket_close(&self, socket: WebSocket, code: usize, reason: String, _was_clean: bool) -> Result<()> {
+        self.0.closed(&socket).await;
+        // The runtime leaves the closing handshake to us. 1005 and 1006 stand for "no code" and cannot be sent.
+        let code = u16::try_from(code).ok().filter(|code| !matches!(code, 1005 | 1006 | 1015));
+        socket.close(code, code.map(|_| reason))
+    }
+
+    async fn websocket_error(&self, socket: WebSocket, _error: worker::Error) -> Result<()> {
+        self.0.closed(&socket).await;
+        Ok(())
+    }
+}
+
+impl Object {
+    async fn connect(self: &Rc<Self>, request: &Request) -> Result<Response> {
+        let Some(session) = header(request, SESSION).and_then(|text| Session::decode(&text)) else {
+            return refuse(&Reject::InvalidToken.into());
+        };
+        let pair = WebSocketPair::new()?;
+        self.state.accept_web_socket(&pair.server);
+        pair.server.serialize_attachment(session.encode())?;
+        let server = pair.server.clone();
+        let opened = self.turn(|loaded, turn| {
+            loaded.sockets.insert(session.conn, server);
+            Ok(loaded.room.handle(turn, Input::Opened(session))?)
+        });
+        opened.or_else(|_| hang_up(&pair.server))?;
+        self.arm().await;
+        let response = Response::from_websocket(pair.client)?;
+        header(request, AGREED).map_or(Ok(()), |protocol| response.headers().set(AGREED, &protocol))?;
+        Ok(response)
+    }
+
+    async fn publish(self: &Rc<Self>, body: &[u8]) -> Result<Response> {
+        let taken = self.turn(|loaded, turn| loaded.room.publish(turn, body));
+        self.arm().await;
+        taken.map_or_else(|refusal| refuse(&refusal), |messages| json(200, &Published { messages }))
+    }
+
+    async fn answer(self: &Rc<Self>, body: &[u8]) -> Result<Response> {
+        let call: Call = serde_json::from_slice(body)?;
+        let answer = self.turn(|loaded, turn| Ok(loaded.room.answer(turn, call)?));
+        self.arm().await;
+        answer.map_or_else(|refusal| refuse(&refusal), |answer| json(200, &answer))
+    }
+
+    fn counts(self: &Rc<Self>) -> Result<Response> {
+        let counts = self.turn(|loaded, _| Ok(loaded.room.counts()));
+        counts.map_or_else(|refusal| refuse(&refusal), |counts| json(200, &counts))
+    }
+
+    async fn closed(self: &Rc<Self>, socket: &WebSocket) {
+        let Some(Session { conn, .. }) = session(socket) else { return };
+        if let Err(refusal) = self.take(Input::Closed(conn)).await {
+            console_error!("close: {refusal}");
+        }
+    }
+
+    /// Takes one input of the platform.
+    async fn take(self: &Rc<Self>, input: Input) -> std::result::Result<(), Refusal> {
+        let taken = self.turn(|loaded, turn| {
+            if let Input::Closed(conn) = input {
+                loaded.sockets.remove(&conn);
+            }
+            Ok(loaded.room.handle(turn, input)?)
+        });
+        self.arm().await;
+        taken
+    }
+
+    /// One turn of the room: all that it writes is kept or none of it, and nobody hears of what was not kept.
+    fn turn<T>(
+        self: &Rc<Self>,
+        act: impl FnOnce(&mut Loaded, &mut Turn) -> std::result::Result<T, Failure>,
+    ) -> std::result::Result<T, Refusal> {
+        let mut turn = Turn::new(moment()?);
+        let mut slot = self.loaded.borrow_mut();
+        let mut loaded = slot.take().map_or_else(|| self.load().map_err(broken), Ok)?;
+        let (mut act, mut result) = (Some(act), None);
+        let committed = binding::transaction(&self.state, || {
+            result = act.take().map(|act| act(&mut loaded, &mut turn));
+            matches!(result, Some(Ok(_)))
+        });
+        match (result, committed) {
+            (Some(Ok(value)), Ok(())) => {
+                turn.effects.into_iter().for_each(|effect| self.perform(&loaded.sockets, effect));
+                *slot = Some(loaded);
+                Ok(value)
+            }
+            (Some(Err(Failure::Refused(refusal))), _) => {
+                *slot = Some(loaded);
+                Err(refusal)
+            }
+            (Some(Err(Failure::Broken(error))), _) => Err(broken(error)),
+            (_, error) => Err(broken(StoreError(format!("{error:?}")))),
+        }
+    }
+
+    fn load(&self) -> std::result::Result<Loaded, StoreError> {
+        let name = self.state.id().name().and_then(|name| name.parse::<RoomName>().ok());
+        let name = name.ok_or_else(|| StoreError("an object without a room's name".to_owned()))?;
+        let known = |socket: WebSocket| Some((session(&socket)?, socket));
+        let open: Vec<(Session, WebSocket)> = self.state.get_websockets().into_iter().filter_map(known).collect();
+        let sessions = open.iter().map(|(session, _)| session.clone()).collect();
+        let limits = config(&self.env).limits.clone();
+        let room = room::Room::open(name, limits, self.state.storage().sql(), sessions)?;
+        Ok(Loaded { room, sockets: open.into_iter().map(|(session, socket)| (session.conn, socket)).collect() })
+    }
+
+    fn perform(self: &Rc<Self>, sockets: &BTreeMap<ConnId, WebSocket>, effect: Effect) {
+        match effect {
+            Effect::Call(room, call) => {
+                let object = self.clone();
+                self.state.wait_until(async move { object.call(room, call).await });
+            }
+            Effect::Send(to, frame) => {
+                let frame = JsString::from(&*frame);
+                for socket in to.iter().filter_map(|conn| sockets.get(conn)) {
+                    if let Err(error) = binding::send(socket, &frame) {
+                        console_debug!("a socket that is closing: {error:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    async fn call(self: Rc<Self>, room: RoomName, call: Call) {
+        let answer = ask(&self.env, &room, &call).await.inspect_err(|error| console_error!("call to {room}: {error}"));
+        if let Err(refusal) = self.take(Input::Returned(room, call, answer.ok())).await {
+            console_error!("answer of a call: {refusal}");
+        }
+    }
+
+    /// Sets the alarm for the room's deadline; a room that failed is looked at again after [`RECOVERY`].
+    async fn arm(&self) {
+        let due = match self.loaded.borrow().as_ref() {
+            Some(loaded) => loaded.room.deadline(),
+            None => Some(now().plus(RECOVERY)),
+        };
+        let Some(due) = due.filter(|due| self.alarm.get().is_none_or(|set| *due < set)) else { return };
+        self.alarm.set(Some(due));
+        let date = js_sys::Date::new(&JsValue::from_f64(due.0 as f64));
+        if let Err(error) = self.state.storage().set_alarm(ScheduledTime::new(date)).await {
+            self.alarm.set(None);
+            console_error!("alarm: {error}");
+        }
+    }
+}
+
+/// The answer to a publisher.
+#[derive(Serialize)]
+struct Published {
+    messages: Vec<Taken>,
+}
+
+async fn ask(env: &Env, room: &RoomName, call: &Call) -> Result<Answer> {
+    let request = post("call", &serde_json::to_vec(call)?)?;
+    room_stub(env, room)?.fetch_with_request(request).await?.json().await
+}
+
+fn session(socket: &WebSocket) -> Option<Session> {
+    Session::decode(&socket.deserialize_attachment::<String>().ok()??)
+}
+
+fn hang_up(socket: &WebSocket) -> Result<()> {
+    socket.close(Some(CloseCode::Internal.number()), Some(Reject::Internal.code()))
+}
+
+fn broken(error: StoreError) -> Refusal {
+    console_error!("{error}");
+    Reject::Internal.into()
+}

@@ -1,0 +1,111 @@
+//! Who may do what: decides over a request before any room hears of it.
+
+use crate::auth::{self, Claims};
+use crate::code::{Refusal, Reject};
+use crate::config::Config;
+use crate::id::{ConnId, Kind, RoomName};
+use crate::moment::Moment;
+use crate::protocol::SUBPROTOCOL;
+use crate::route::Route;
+use crate::session::{ConnectionType, Session};
+
+/// What the decision needs of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request<'a> {
+    /// `GET`, `POST`, …
+    pub method: &'a str,
+    /// The path, still percent-encoded.
+    pub path: &'a str,
+    /// What follows the question mark.
+    pub query: &'a str,
+    /// Whether an upgrade to WebSocket is asked for.
+    pub upgrade: bool,
+    /// The `Authorization` header.
+    pub authorization: Option<&'a str>,
+    /// The `Sec-WebSocket-Protocol` header.
+    pub protocols: Option<&'a str>,
+}
+
+/// What a request is allowed to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Open a socket in a room, with the subprotocol that was agreed on.
+    Connect(RoomName, Session, Option<&'static str>),
+    /// Ask how the worker is, and one room if it is named.
+    Health(Option<RoomName>),
+    /// Publish in a room.
+    Publish(RoomName),
+}
+
+/// Decides over a request.
+pub fn admit(request: &Request<'_>, config: &Config, moment: &mut Moment) -> Result<Admission, Refusal> {
+    let route = Route::parse(request.method, request.path)?;
+    match route {
+        Route::Health => health(request, config, moment),
+        Route::Connect(room) => connect(request, config, moment, |_| room),
+        Route::ConnectUser => connect(request, config, moment, |claims| RoomName::new(Kind::User, claims.user.clone())),
+        Route::Publish(room) => {
+            service(request, config, moment)?;
+            Ok(Admission::Publish(room))
+        }
+    }
+}
+
+fn connect(
+    request: &Request<'_>,
+    config: &Config,
+    moment: &mut Moment,
+    room: impl FnOnce(&Claims) -> RoomName,
+) -> Result<Admission, Refusal> {
+    let claims = authenticate(request, config, moment)?;
+    if !request.upgrade {
+        return Err(Reject::UpgradeRequired.into());
+    }
+    let connection_type = parameter(request.query, "connection_type");
+    let session = Session {
+        conn: ConnId(moment.uuid()),
+        user: claims.user.clone(),
+        expires: claims.expires,
+        connection_type: connection_type.as_deref().and_then(ConnectionType::parse).unwrap_or_default(),
+    };
+    let agreed = protocols(request).any(|offered| offered == SUBPROTOCOL).then_some(SUBPROTOCOL);
+    Ok(Admission::Connect(room(&claims), session, agreed))
+}
+
+/// Anyone may ask how the worker is; how a room is, only a service.
+fn health(request: &Request<'_>, config: &Config, moment: &Moment) -> Result<Admission, Refusal> {
+    let Some(room) = parameter(request.query, "room") else { return Ok(Admission::Health(None)) };
+    service(request, config, moment)?;
+    let room = room.parse().map_err(|invalid: crate::id::InvalidId| Reject::InvalidId.because(invalid.0))?;
+    Ok(Admission::Health(Some(room)))
+}
+
+fn service(request: &Request<'_>, config: &Config, moment: &Moment) -> Result<(), Refusal> {
+    match authenticate(request, config, moment)?.service {
+        true => Ok(()),
+        false => Err(Reject::Forbidden.because("Only a token with the role `service` may do that.")),
+    }
+}
+
+fn authenticate(request: &Request<'_>, config: &Config, moment: &Moment) -> Result<Claims, Refusal> {
+    let keys = config.keys.as_ref().ok_or(Reject::InvalidToken)?;
+    let claims = token(request).and_then(|token| auth::verify(&token, keys, moment.now));
+    Ok(claims.ok_or(Reject::InvalidToken)?)
+}
+
+/// The token: from the header, from the list of subprotocols, from the query; the first that there is.
+fn token(request: &Request<'_>) -> Option<String> {
+    let header = request.authorization.and_then(|header| header.split_once(' '));
+    let header = header.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+    let protocol = || protocols(request).find_map(|offered| offered.strip_prefix("bearer."));
+    header.or_else(protocol).map(str::to_owned).or_else(|| parameter(request.query, "token"))
+}
+
+fn protocols<'a>(request: &Request<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
+    request.protocols.unwrap_or_default().split(',').map(str::trim)
+}
+
+fn parameter(query: &str, name: &str) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}

@@ -1,0 +1,206 @@
+//! Names that are valid by construction: whoever holds one need not check it again.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// What a name may not be, in a sentence for the person who sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidId(pub &'static str);
+
+impl fmt::Display for InvalidId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// The id of a user, an investigation, an analysis, a chat session or a message.
+///
+/// 1 to [`Id::MAX_BYTES`] ASCII letters, digits and `- . _ ~ @ | + = :`, which covers UUIDs, e-mail addresses and
+/// the subjects of the usual identity providers, and needs no escaping in a room's name or a log line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Id(String);
+
+impl Id {
+    /// Longest id, in bytes: a room's name must fit into a socket's attachment (16 KiB) many times over.
+    pub const MAX_BYTES: usize = 128;
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Id {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~@|+=:".contains(&byte);
+        match text.len() {
+            0 => Err(InvalidId("an id must not be empty")),
+            1..=Self::MAX_BYTES if text.bytes().all(allowed) => Ok(Self(text)),
+            1..=Self::MAX_BYTES => Err(InvalidId("an id holds ASCII letters, digits and - . _ ~ @ | + = : only")),
+            _ => Err(InvalidId("an id is at most 128 bytes long")),
+        }
+    }
+}
+
+impl FromStr for Id {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl From<Uuid> for Id {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid.to_string())
+    }
+}
+
+impl From<Id> for String {
+    fn from(id: Id) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a room is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// People who watch one analysis.
+    Analysis,
+    /// The people of one chat session, and the agent.
+    Chat,
+    /// People who watch one investigation.
+    Investigation,
+    /// All devices of one user.
+    User,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::Analysis, Self::Chat, Self::Investigation, Self::User];
+
+    /// The kind as it stands before the colon of a room's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Analysis => "analysis",
+            Self::Chat => "chat",
+            Self::Investigation => "investigation",
+            Self::User => "user",
+        }
+    }
+}
+
+/// `<kind>:<id>`: names one room, one Durable Object, for ever.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RoomName {
+    kind: Kind,
+    id: Id,
+}
+
+impl RoomName {
+    /// The room of this kind and id.
+    pub const fn new(kind: Kind, id: Id) -> Self {
+        Self { kind, id }
+    }
+
+    /// What the room is about.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Which one of its kind it is.
+    pub const fn id(&self) -> &Id {
+        &self.id
+    }
+}
+
+impl FromStr for RoomName {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let (kind, id) = text.split_once(':').ok_or(InvalidId("a room's name is <kind>:<id>"))?;
+        let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind);
+        Ok(Self::new(kind.ok_or(InvalidId("no such kind of room"))?, id.parse()?))
+    }
+}
+
+impl TryFrom<String> for RoomName {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}
+
+impl From<RoomName> for String {
+    fn from(name: RoomName) -> Self {
+        name.to_string()
+    }
+}
+
+impl fmt::Display for RoomName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind.as_str(), self.id)
+    }
+}
+
+/// One connection, for as long as its socket is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ConnId(pub Uuid);
+
+impl fmt::Display for ConnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A message's place in its room's log. The first message is 1; 0 is "before the first".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seq(pub u64);
+
+impl Seq {
+    /// The place after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_short_and_needs_no_escaping() {
+        for good in ["inv-123", "ana@example.org", "auth0|5f7c", "a".repeat(128).as_str()] {
+            assert!(good.parse::<Id>().is_ok(), "{good}");
+        }
+        for bad in ["", " ", "a/b", "a b", "não", "a\n", "*", "a".repeat(129).as_str()] {
+            assert!(bad.parse::<Id>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_room_name_reads_back_as_it_was_written() {
+        for text in ["investigation:1", "analysis:a:b", "chat:s", "user:ana@example.org"] {
+            assert_eq!(text.parse::<RoomName>().unwrap().to_string(), text);
+        }
+        for bad in ["", "investigation", "investigation:", "rooms:1", ":1", "Investigation:1"] {
+            assert!(bad.parse::<RoomName>().is_err(), "{bad}");
+        }
+    }
+}

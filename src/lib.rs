@@ -1,0 +1,28 @@
+//! Live updates for Cidadão.AI: a room is a log with sockets and followers.
+//!
+//! The core is everything but `edge`. It knows no platform, reads no clock and draws no randomness: the platform tells
+//! a [`room::Room`] what happened and when, the room writes to its storage and says what is to be done.
+//!
+//! A newcomer reads [`protocol`], [`room`] and then whatever is of interest.
+
+pub mod auth;
+pub mod code;
+pub mod config;
+#[cfg(target_arch = "wasm32")]
+mod edge;
+pub mod followers;
+pub mod gate;
+pub mod health;
+pub mod id;
+pub mod limits;
+pub mod link;
+pub mod log;
+pub mod message;
+pub mod moment;
+pub mod protocol;
+pub mod room;
+pub mod route;
+pub mod session;
+pub mod sql;
+pub mod subscriptions;
+pub mod turn;

@@ -1,0 +1,38 @@
+//! Every bound there is, with its unit, its default and what it protects.
+
+/// The bounds of one worker.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of one frame, in either direction, and of one POST body: 1 MiB.
+    ///
+    /// Above it common clients hang up by themselves (Python's `websockets` refuses larger frames by default), and a
+    /// row of the log may hold 2 MB at most.
+    pub message_bytes: usize,
+    /// Messages in one POST: 1,000. They are one transaction, and the room does nothing else meanwhile.
+    pub messages_per_post: usize,
+    /// Brackets within brackets in one POST: 64. Parsers of clients recurse.
+    pub json_depth: usize,
+    /// Messages that a room's log keeps: 1,000. With [`Self::message_bytes`] it bounds the log at 1 GiB, a tenth of
+    /// what one object may store.
+    pub log_messages: u64,
+    /// Rooms that one connection may follow: 100.
+    pub subscriptions_per_connection: usize,
+    /// Messages that one call to a follower carries at most: 100.
+    pub messages_per_delivery: usize,
+    /// Characters of messages after which a call to a follower ends: 1,048,576. The first message always goes.
+    pub delivery_chars: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes: 1 << 20,
+            messages_per_post: 1_000,
+            json_depth: 64,
+            log_messages: 1_000,
+            subscriptions_per_connection: 100,
+            messages_per_delivery: 100,
+            delivery_chars: 1 << 20,
+        }
+    }
+}

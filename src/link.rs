@@ -1,0 +1,66 @@
+//! What rooms say to each other. One room follows another; the followed room delivers, the follower confirms.
+
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::id::{RoomName, Seq};
+use crate::log::Entry;
+
+/// A call from one room to another.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Call {
+    /// "Send me what you take from now on."
+    Follow {
+        /// Who asks.
+        follower: RoomName,
+    },
+    /// "Send me no more."
+    Unfollow {
+        /// Who asks.
+        follower: RoomName,
+    },
+    /// "This is what I took." Applied once, however often it arrives.
+    Deliver(Rc<Delivery>),
+}
+
+/// Messages on their way to a follower.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Delivery {
+    /// The room that took them.
+    pub from: RoomName,
+    /// Their frames by place.
+    frames: Vec<(Seq, Box<RawValue>)>,
+}
+
+impl Delivery {
+    /// Packs entries of `from`'s log.
+    pub fn new(from: RoomName, entries: Vec<Entry>) -> Self {
+        let pack = |entry: Entry| Some((entry.seq, RawValue::from_string(entry.frame).ok()?));
+        Self { from, frames: entries.into_iter().filter_map(pack).collect() }
+    }
+
+    /// The messages, oldest first.
+    pub fn frames(&self) -> impl Iterator<Item = (Seq, &str)> {
+        self.frames.iter().map(|(seq, frame)| (*seq, frame.get()))
+    }
+
+    /// The newest message's place.
+    pub fn last(&self) -> Seq {
+        self.frames.last().map(|(seq, _)| *seq).unwrap_or_default()
+    }
+}
+
+/// What the called room answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// To [`Call::Follow`]: messages after this one will come.
+    Following(Seq),
+    /// To [`Call::Unfollow`], and to a [`Call::Deliver`] that nobody here waits for: send no more.
+    NotFollowing,
+    /// To [`Call::Deliver`]: everything up to this one is here.
+    Confirmed(Seq),
+}

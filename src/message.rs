@@ -1,0 +1,188 @@
+//! Messages: what publishers hand in, and the frame that everybody gets.
+
+use chrono::DateTime;
+use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+use crate::code::{Refusal, Reject};
+use crate::id::{Id, RoomName, Seq};
+use crate::limits::Limits;
+
+/// Longest `type`, in bytes.
+const MAX_TYPE_BYTES: usize = 64;
+
+/// Types that only the server itself may send: a client takes them for answers to what it asked.
+const RESERVED: [&str; 8] =
+    ["ack", "batch", "connection", "connection_established", "ping", "pong", "subscribed", "unsubscribed"];
+
+/// One message as its publisher wrote it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Draft {
+    #[serde(rename = "type")]
+    kind: String,
+    data: Option<Box<RawValue>>,
+    /// The publisher's own id: publishing it twice in a room delivers it once.
+    pub id: Option<Id>,
+    timestamp: Option<String>,
+}
+
+impl Draft {
+    /// Reads a POST body: one message or an array of them. One bad message refuses them all, and is named.
+    pub fn parse(body: &[u8], limits: &Limits) -> Result<Vec<Self>, Refusal> {
+        let text = std::str::from_utf8(body).map_err(|_| Reject::InvalidJson.because("The body is not UTF-8."))?;
+        if depth(text) > limits.json_depth {
+            return Err(Reject::InvalidMessage.because(format!("JSON may nest {} levels deep.", limits.json_depth)));
+        }
+        if !text.trim_ascii_start().starts_with('[') {
+            return Ok(vec![Self::parse_one(text)?]);
+        }
+        let parts: Vec<&RawValue> = read(text)?;
+        if parts.is_empty() || parts.len() > limits.messages_per_post {
+            let range = format!("An array holds 1 to {} messages.", limits.messages_per_post);
+            return Err(Reject::InvalidMessage.because(range));
+        }
+        let name = |place: usize, refusal: Refusal| refusal.reject.because(format!("messages[{place}]: {}", refusal.message));
+        let parsed = parts.iter().enumerate();
+        parsed.map(|(place, part)| Self::parse_one(part.get()).map_err(|refusal| name(place, refusal))).collect()
+    }
+
+    fn parse_one(text: &str) -> Result<Self, Refusal> {
+        let draft: Self = read(text)?;
+        let name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte);
+        if !(1..=MAX_TYPE_BYTES).contains(&draft.kind.len()) || !draft.kind.bytes().all(name) {
+            return Err(Reject::InvalidMessage.because("`type` is 1 to 64 ASCII letters, digits and _ - . :"));
+        }
+        if RESERVED.contains(&draft.kind.as_str()) {
+            return Err(Reject::InvalidMessage.because(format!("`type` {:?} is the server's own.", draft.kind)));
+        }
+        if draft.timestamp.as_deref().is_some_and(|text| DateTime::parse_from_rfc3339(text).is_err()) {
+            return Err(Reject::InvalidMessage.because("`timestamp` is a moment as in RFC 3339."));
+        }
+        Ok(draft)
+    }
+
+    /// The frame that everybody gets: the message's only serialisation.
+    pub fn into_frame(self, id: &Id, room: &RoomName, seq: Seq, now: &str) -> String {
+        let timestamp = self.timestamp.as_deref().unwrap_or(now);
+        let empty: &RawValue = serde_json::from_str("{}").unwrap_or(RawValue::NULL);
+        let data = self.data.as_deref().unwrap_or(empty);
+        let frame = Frame { kind: &self.kind, data, timestamp, id, room, seq };
+        serde_json::to_string(&frame).unwrap_or_default()
+    }
+}
+
+#[derive(Serialize)]
+struct Frame<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    data: &'a RawValue,
+    timestamp: &'a str,
+    id: &'a Id,
+    room: &'a RoomName,
+    seq: Seq,
+}
+
+fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Refusal> {
+    serde_json::from_str(text).map_err(|error| {
+        let reject = match error.classify() {
+            Category::Data => Reject::InvalidMessage,
+            Category::Eof | Category::Io | Category::Syntax => Reject::InvalidJson,
+        };
+        reject.because(error.to_string())
+    })
+}
+
+/// How deep the brackets of a JSON text nest. Unparsed `data` is passed on as it is, so the parser does not count.
+fn depth(text: &str) -> usize {
+    let (mut deepest, mut depth, mut quoted, mut escaped) = (0_usize, 0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => depth += 1,
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(body: &str) -> Result<Vec<Draft>, Refusal> {
+        Draft::parse(body.as_bytes(), &Limits::default())
+    }
+
+    fn frame(body: &str) -> String {
+        let draft = parse(body).unwrap().remove(0);
+        let id = draft.id.clone().unwrap_or_else(|| "given".parse().unwrap());
+        draft.into_frame(&id, &"chat:s".parse().unwrap(), Seq(3), "now")
+    }
+
+    #[test]
+    fn a_message_reaches_clients_with_its_data_untouched() {
+        assert_eq!(
+            frame(r#"{"type":"anomaly_detected","data":{"valor":1.10,"n":12345678901234567890,"texto":"ação"},"id":"m1"}"#),
+            r#"{"type":"anomaly_detected","data":{"valor":1.10,"n":12345678901234567890,"texto":"ação"},"timestamp":"now","id":"m1","room":"chat:s","seq":3}"#
+        );
+        assert_eq!(
+            frame(r#"{"type":"report_ready","timestamp":"2025-10-31T19:00:00Z"}"#),
+            r#"{"type":"report_ready","data":{},"timestamp":"2025-10-31T19:00:00Z","id":"given","room":"chat:s","seq":3}"#
+        );
+    }
+
+    #[test]
+    fn one_message_or_an_array_of_them_is_taken() {
+        assert_eq!(parse(r#"{"type":"a"}"#).unwrap().len(), 1);
+        assert_eq!(parse(r#" [{"type":"a"},{"type":"b"}]"#).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn what_is_not_json_is_told_apart_from_what_is_no_message() {
+        for body in ["", "{", "hello", r#"{"type":"a"}}"#, "[1,", r#"{"type":"a","data":{]}"#] {
+            assert_eq!(parse(body).unwrap_err().reject, Reject::InvalidJson, "{body}");
+        }
+        for body in [
+            "7",
+            "null",
+            "[]",
+            "{}",
+            "[7]",
+            r#"{"type":7}"#,
+            r#"{"type":""}"#,
+            r#"{"type":"a b"}"#,
+            r#"{"type":"a","id":""}"#,
+            r#"{"type":"a","id":"a/b"}"#,
+            r#"{"type":"a","id":7}"#,
+            r#"{"type":"a","timestamp":"yesterday"}"#,
+            r#"{"type":"a","dta":{}}"#,
+            r#"{"type":"subscribed"}"#,
+        ] {
+            assert_eq!(parse(body).unwrap_err().reject, Reject::InvalidMessage, "{body}");
+        }
+        assert_eq!(Draft::parse(b"\"\xff\"", &Limits::default()).unwrap_err().reject, Reject::InvalidJson);
+    }
+
+    #[test]
+    fn the_bad_message_of_an_array_is_named() {
+        let refusal = parse(r#"[{"type":"a"},{"type":"b","x":1}]"#).unwrap_err();
+        assert!(refusal.message.starts_with("messages[1]: unknown field `x`"), "{refusal}");
+    }
+
+    #[test]
+    fn arrays_and_nesting_are_bounded() {
+        let limits = Limits { messages_per_post: 2, json_depth: 4, ..Limits::default() };
+        let check = |body: &str| Draft::parse(body.as_bytes(), &limits).is_ok();
+        assert!(check(r#"[{"type":"a"},{"type":"a"}]"#));
+        assert!(!check(r#"[{"type":"a"},{"type":"a"},{"type":"a"}]"#));
+        assert!(check(r#"{"type":"a","data":[[["[[[[\\"]]]}"#));
+        assert!(!check(r#"{"type":"a","data":[[[[]]]]}"#));
+        assert!(!check(&"[".repeat(1_000_000)));
+    }
+}

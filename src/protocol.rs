@@ -1,0 +1,299 @@
+//! The frames of a connection: what clients send, what the server answers. Published messages are `message`'s.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
+use uuid::Uuid;
+
+use crate::code::{Refusal, Reject};
+use crate::id::{ConnId, Id, Kind, RoomName, Seq};
+use crate::moment::Moment;
+use crate::session::ConnectionType;
+
+/// The subprotocol a client may ask for. Browsers that offer any must be answered with one of them.
+pub const SUBPROTOCOL: &str = "cidadao.v1";
+
+/// What the runtime answers by itself, while the room sleeps: exactly these bytes with exactly those.
+pub const AUTO_RESPONSE: (&str, &str) = (r#"{"type":"ping"}"#, r#"{"type":"pong","data":{}}"#);
+
+/// What a client sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientFrame {
+    /// Asks for a `pong`.
+    Ping,
+    /// Answers a ping; nothing to do.
+    Pong,
+    /// Asks for the messages of another room.
+    Subscribe(RoomName),
+    /// Asks for no more of them.
+    Unsubscribe(RoomName),
+}
+
+/// A frame that was refused, with what could be read of its `type`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadFrame {
+    /// Why.
+    pub refusal: Refusal,
+    /// Its `type`, when it had one, cut to a sane length.
+    pub original_type: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    data: Option<Topic>,
+}
+
+/// A room under the field names that clients of today know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topic {
+    /// Names an investigation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    investigation_id: Option<String>,
+    /// Names an analysis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    analysis_id: Option<String>,
+}
+
+impl Topic {
+    /// The one room that is named.
+    fn room(self) -> Result<RoomName, Refusal> {
+        let (kind, id) = match (self.investigation_id, self.analysis_id) {
+            (Some(id), None) => (Kind::Investigation, id),
+            (None, Some(id)) => (Kind::Analysis, id),
+            _ => return Err(Reject::InvalidFrame.because("`data` names one of investigation_id and analysis_id.")),
+        };
+        let id = Id::try_from(id).map_err(|invalid| Reject::InvalidId.because(invalid.0))?;
+        Ok(RoomName::new(kind, id))
+    }
+}
+
+impl From<&RoomName> for Topic {
+    fn from(room: &RoomName) -> Self {
+        let named = |kind: Kind| (room.kind() == kind).then(|| room.id().to_string());
+        Self { investigation_id: named(Kind::Investigation), analysis_id: named(Kind::Analysis) }
+    }
+}
+
+impl ClientFrame {
+    /// Reads one text frame.
+    pub fn decode(text: &str) -> Result<Self, BadFrame> {
+        let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|error| {
+            let reject = match error.classify() {
+                Category::Data => Reject::InvalidFrame,
+                Category::Eof | Category::Io | Category::Syntax => Reject::InvalidJson,
+            };
+            BadFrame { refusal: reject.into(), original_type: None }
+        })?;
+        let topic = envelope.data.unwrap_or_default();
+        let frame = match envelope.kind.as_ref() {
+            "ping" => Ok(Self::Ping),
+            "pong" => Ok(Self::Pong),
+            "subscribe" | "subscribe_investigation" | "subscribe_analysis" => topic.room().map(Self::Subscribe),
+            "unsubscribe" | "unsubscribe_investigation" | "unsubscribe_analysis" => {
+                topic.room().map(Self::Unsubscribe)
+            }
+            _ => Err(Reject::UnknownType.into()),
+        };
+        frame.map_err(|refusal| BadFrame { refusal, original_type: Some(envelope.kind.chars().take(64).collect()) })
+    }
+}
+
+/// What the server says of its own accord or in answer to a frame.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", content = "data", rename_all = "snake_case")]
+pub enum ServerFrame<'a> {
+    /// Welcome to one room.
+    Connection {
+        /// Always `connected`.
+        status: &'static str,
+        /// The chat's session; elsewhere this connection's own id.
+        session_id: &'a Id,
+        /// For a person.
+        message: &'static str,
+        /// Which connection this is, for a report of a fault.
+        connection_id: ConnId,
+        /// Which room.
+        room: &'a RoomName,
+        /// The room's newest message.
+        seq: Seq,
+    },
+    /// Welcome to the general connection.
+    ConnectionEstablished {
+        /// For a person.
+        message: &'static str,
+        /// Whose connection it is.
+        user_id: &'a Id,
+        /// As the client asked.
+        connection_type: ConnectionType,
+        /// Which connection this is, for a report of a fault.
+        connection_id: ConnId,
+        /// The user's own room.
+        room: &'a RoomName,
+        /// The newest message in it.
+        seq: Seq,
+    },
+    /// A frame, or the connection itself, was refused.
+    Error(ErrorData<'a>),
+    /// Answer to a ping.
+    Pong {},
+    /// From here on, that room's messages come.
+    Subscribed {
+        /// Which room, as the client named it.
+        #[serde(flatten)]
+        topic: Topic,
+        /// For a person.
+        message: &'static str,
+        /// Which room, as messages from it say.
+        room: &'a RoomName,
+        /// The newest message before those that come.
+        seq: Seq,
+    },
+    /// No more of that room's messages come.
+    Unsubscribed {
+        /// Which room, as the client named it.
+        #[serde(flatten)]
+        topic: Topic,
+        /// Which room, as messages from it said.
+        room: &'a RoomName,
+    },
+}
+
+impl ServerFrame<'_> {
+    /// The frame as it goes out.
+    pub fn encode(&self, moment: &mut Moment) -> String {
+        let stamped = Stamped { frame: self, timestamp: moment.now.to_rfc3339(), id: moment.uuid() };
+        serde_json::to_string(&stamped).unwrap_or_default()
+    }
+}
+
+#[derive(Serialize)]
+struct Stamped<'a> {
+    #[serde(flatten)]
+    frame: &'a ServerFrame<'a>,
+    timestamp: String,
+    id: Uuid,
+}
+
+/// A refusal as clients read it: `data` of an `error` frame, `error` of an HTTP answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct ErrorData<'a> {
+    code: &'static str,
+    message: &'a str,
+    retry: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    original_type: Option<&'a str>,
+}
+
+impl<'a> ErrorData<'a> {
+    /// A refusal, of a frame of that `type` if it was one.
+    pub fn new(refusal: &'a Refusal, original_type: Option<&'a str>) -> Self {
+        let reject = refusal.reject;
+        Self { code: reject.code(), message: &refusal.message, retry: reject.retry(), original_type }
+    }
+}
+
+/// A refusal as the body of an HTTP answer.
+pub fn error_body(refusal: &Refusal) -> String {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        error: ErrorData<'a>,
+    }
+    serde_json::to_string(&Body { error: ErrorData::new(refusal, None) }).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::moment::Millis;
+    use serde_json::{Value, json};
+
+    fn room(text: &str) -> RoomName {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_frames_of_todays_clients_are_understood() {
+        for (text, want) in [
+            (r#"{"type":"ping"}"#, ClientFrame::Ping),
+            (r#"{"type":"ping","data":{}}"#, ClientFrame::Ping),
+            (r#"{"type":"ping","data":null,"id":"x","timestamp":"y"}"#, ClientFrame::Ping),
+            (r#"{"type":"pong"}"#, ClientFrame::Pong),
+            (
+                r#"{"type":"subscribe","data":{"investigation_id":"inv-123"}}"#,
+                ClientFrame::Subscribe(room("investigation:inv-123")),
+            ),
+            (
+                r#"{"type":"subscribe_analysis","data":{"analysis_id":"a","more":[1]}}"#,
+                ClientFrame::Subscribe(room("analysis:a")),
+            ),
+            (
+                r#"{"data":{"investigation_id":"1"},"type":"unsubscribe_investigation"}"#,
+                ClientFrame::Unsubscribe(room("investigation:1")),
+            ),
+        ] {
+            assert_eq!(ClientFrame::decode(text), Ok(want), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_bad_frame_has_its_code() {
+        for (text, reject) in [
+            ("", Reject::InvalidJson),
+            ("ping", Reject::InvalidJson),
+            (r#"{"type":"ping"}}"#, Reject::InvalidJson),
+            (r#"{"type":"\ud800"}"#, Reject::InvalidJson),
+            ("[]", Reject::InvalidFrame),
+            ("null", Reject::InvalidFrame),
+            ("{}", Reject::InvalidFrame),
+            (r#"{"type":7}"#, Reject::InvalidFrame),
+            (r#"{"type":"ping","data":7}"#, Reject::InvalidFrame),
+            (r#"{"type":"subscribe"}"#, Reject::InvalidFrame),
+            (r#"{"type":"subscribe","data":{}}"#, Reject::InvalidFrame),
+            (r#"{"type":"subscribe","data":{"investigation_id":7}}"#, Reject::InvalidFrame),
+            (r#"{"type":"subscribe","data":{"investigation_id":"1","analysis_id":"2"}}"#, Reject::InvalidFrame),
+            (r#"{"type":"subscribe","data":{"investigation_id":""}}"#, Reject::InvalidId),
+            (r#"{"type":"subscribe","data":{"analysis_id":"a b"}}"#, Reject::InvalidId),
+            (r#"{"type":"dance"}"#, Reject::UnknownType),
+        ] {
+            assert_eq!(ClientFrame::decode(text).unwrap_err().refusal.reject, reject, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_type_it_refused() {
+        let bad = ClientFrame::decode(r#"{"type":"dance","id":"7"}"#).unwrap_err();
+        let frame = ServerFrame::Error(ErrorData::new(&bad.refusal, bad.original_type.as_deref()));
+        let mut moment = Moment::new(Millis(1_761_937_200_000), [0; 16]);
+        let value: Value = serde_json::from_str(&frame.encode(&mut moment)).unwrap();
+        assert_eq!(value["type"], "error");
+        assert_eq!(value["timestamp"], "2025-10-31T19:00:00.000Z");
+        assert_eq!(
+            value["data"],
+            json!({"code": "UNKNOWN_TYPE", "message": Reject::UnknownType.meaning(), "retry": false, "original_type": "dance"})
+        );
+    }
+
+    #[test]
+    fn an_answer_names_the_room_as_the_question_did() {
+        let (investigation, analysis) = (room("investigation:1"), room("analysis:2"));
+        let mut moment = Moment::new(Millis(0), [0; 16]);
+        let subscribed = ServerFrame::Subscribed {
+            topic: Topic::from(&investigation),
+            message: "hello",
+            room: &investigation,
+            seq: Seq(7),
+        };
+        let value: Value = serde_json::from_str(&subscribed.encode(&mut moment)).unwrap();
+        assert_eq!(
+            value["data"],
+            json!({"investigation_id": "1", "message": "hello", "room": "investigation:1", "seq": 7})
+        );
+        let unsubscribed = ServerFrame::Unsubscribed { topic: Topic::from(&analysis), room: &analysis };
+        let value: Value = serde_json::from_str(&unsubscribed.encode(&mut moment)).unwrap();
+        assert_eq!(value["data"], json!({"analysis_id": "2", "room": "analysis:2"}));
+    }
+}

@@ -1,0 +1,92 @@
+//! Which path means what.
+
+use percent_encoding::percent_decode_str;
+
+use crate::code::{Refusal, Reject};
+use crate::id::{Id, Kind, RoomName};
+
+/// What a request is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// `GET /api/v1/ws/health`
+    Health,
+    /// `GET /api/v1/ws/{investigations|analysis|chat}/{id}`: a socket in that room.
+    Connect(RoomName),
+    /// `GET /api/v1/ws`: a socket in the room of the token's user.
+    ConnectUser,
+    /// `POST /api/v1/ws/{investigations|analysis|chat|users}/{id}/messages`: messages for that room.
+    Publish(RoomName),
+}
+
+impl Route {
+    /// The route of a request, or why there is none.
+    pub fn parse(method: &str, path: &str) -> Result<Self, Refusal> {
+        let path = path.strip_prefix("/api/v1/ws").ok_or(Reject::NotFound)?;
+        let segments: Vec<&str> = path.strip_suffix('/').unwrap_or(path).split('/').collect();
+        let (allowed, route) = match segments.as_slice() {
+            [""] => ("GET", Self::ConnectUser),
+            ["", "health"] => ("GET", Self::Health),
+            ["", collection, id] if *collection != "users" => ("GET", Self::Connect(room(collection, id)?)),
+            ["", collection, id, "messages"] => ("POST", Self::Publish(room(collection, id)?)),
+            _ => return Err(Reject::NotFound.into()),
+        };
+        if method != allowed {
+            return Err(Reject::MethodNotAllowed.because(format!("This path takes {allowed}.")));
+        }
+        Ok(route)
+    }
+}
+
+fn room(collection: &str, id: &str) -> Result<RoomName, Refusal> {
+    let kind = match collection {
+        "analysis" => Kind::Analysis,
+        "chat" => Kind::Chat,
+        "investigations" => Kind::Investigation,
+        "users" => Kind::User,
+        _ => return Err(Reject::NotFound.into()),
+    };
+    let text = percent_decode_str(id).decode_utf8().map_err(|_| Reject::InvalidId)?;
+    let id = Id::try_from(text.into_owned()).map_err(|invalid| Reject::InvalidId.because(invalid.0))?;
+    Ok(RoomName::new(kind, id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_of_the_protocol_has_its_route() {
+        for (method, path, route) in [
+            ("GET", "/api/v1/ws", Route::ConnectUser),
+            ("GET", "/api/v1/ws/", Route::ConnectUser),
+            ("GET", "/api/v1/ws/health", Route::Health),
+            ("GET", "/api/v1/ws/investigations/inv-123", Route::Connect("investigation:inv-123".parse().unwrap())),
+            ("GET", "/api/v1/ws/analysis/a/", Route::Connect("analysis:a".parse().unwrap())),
+            ("GET", "/api/v1/ws/chat/a%3Ab", Route::Connect("chat:a:b".parse().unwrap())),
+            ("POST", "/api/v1/ws/chat/s/messages", Route::Publish("chat:s".parse().unwrap())),
+            ("POST", "/api/v1/ws/users/ana%40x.org/messages", Route::Publish("user:ana@x.org".parse().unwrap())),
+        ] {
+            assert_eq!(Route::parse(method, path), Ok(route), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn every_other_path_says_what_is_wrong() {
+        for (method, path, reject) in [
+            ("GET", "/", Reject::NotFound),
+            ("GET", "/api/v1/wsx", Reject::NotFound),
+            ("GET", "/api/v1/ws//", Reject::NotFound),
+            ("GET", "/api/v1/ws/rooms/1", Reject::NotFound),
+            ("GET", "/api/v1/ws/users/ana", Reject::NotFound),
+            ("POST", "/api/v1/ws/chat/s/messages/1", Reject::NotFound),
+            ("POST", "/api/v1/ws", Reject::MethodNotAllowed),
+            ("GET", "/api/v1/ws/chat/s/messages", Reject::MethodNotAllowed),
+            ("GET", "/api/v1/ws/chat//", Reject::InvalidId),
+            ("GET", "/api/v1/ws/chat/%20", Reject::InvalidId),
+            ("GET", "/api/v1/ws/chat/%ff", Reject::InvalidId),
+            ("GET", "/api/v1/ws/chat/a%2Fb", Reject::InvalidId),
+        ] {
+            assert_eq!(Route::parse(method, path).unwrap_err().reject, reject, "{method} {path}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The rooms that this room's sockets want to hear: each is followed once, however many sockets subscribed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::code::Reject;
+use crate::id::{ConnId, RoomName, Seq};
+use crate::sql::{Sql, StoreError, Value};
+
+const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS subscriptions
+    (room TEXT NOT NULL, conn TEXT NOT NULL, PRIMARY KEY (room, conn)) WITHOUT ROWID";
+
+/// One room that is followed, or about to be, or about to be let go.
+#[derive(Debug)]
+struct Upstream {
+    subscribers: BTreeSet<ConnId>,
+    /// Those who have not been told yet that they are subscribed.
+    waiting: BTreeSet<ConnId>,
+    /// The newest message that came from there.
+    cursor: Seq,
+    link: Link,
+}
+
+/// Where the following stands. Only one call is under way at a time, so that calls cannot overtake each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    Following,
+    NotFollowing,
+    AskedToFollow,
+    AskedToUnfollow,
+}
+
+/// What has to be said to another room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Follow it.
+    Follow,
+    /// Let it go.
+    Unfollow,
+}
+
+/// All subscriptions of one room's sockets.
+#[derive(Debug)]
+pub struct Subscriptions<S> {
+    sql: S,
+    upstreams: BTreeMap<RoomName, Upstream>,
+    limit: usize,
+}
+
+impl<S: Sql> Subscriptions<S> {
+    /// Loads the subscriptions; each connection may have `limit` of them.
+    pub fn open(sql: S, limit: usize) -> Result<Self, StoreError> {
+        sql.exec(SCHEMA, &[])?;
+        let mut upstreams: BTreeMap<RoomName, Upstream> = BTreeMap::new();
+        for row in sql.exec("SELECT room, conn FROM subscriptions", &[])? {
+            let Some((room, conn)) = subscription(row) else { continue };
+            upstreams.entry(room).or_insert_with(|| Upstream::new(Link::Following)).subscribers.insert(conn);
+        }
+        Ok(Self { sql, upstreams, limit })
+    }
+
+    /// The connections that have subscribed to anything.
+    pub fn connections(&self) -> BTreeSet<ConnId> {
+        self.upstreams.values().flat_map(|upstream| upstream.subscribers.iter().copied()).collect()
+    }
+
+    /// How many subscriptions there are, counted by connection.
+    pub fn count(&self) -> usize {
+        self.upstreams.values().map(|upstream| upstream.subscribers.len()).sum()
+    }
+
+    /// Who hears that room.
+    pub fn subscribers(&self, room: &RoomName) -> Vec<ConnId> {
+        self.upstreams.get(room).map(|upstream| upstream.subscribers.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// A connection wants that room. `Ok(Some(seq))` when it is being followed already: the answer can go at once.
+    pub fn add(&mut self, room: &RoomName, conn: ConnId) -> Result<Result<Option<Seq>, Reject>, StoreError> {
+        let taken = self.upstreams.values().filter(|upstream| upstream.subscribers.contains(&conn)).count();
+        let known = self.upstreams.get(room).is_some_and(|upstream| upstream.subscribers.contains(&conn));
+        if taken >= self.limit && !known {
+            return Ok(Err(Reject::TooManySubscriptions));
+        }
+        let upstream = self.upstreams.entry(room.clone()).or_insert_with(|| Upstream::new(Link::NotFollowing));
+        upstream.subscribers.insert(conn);
+        if upstream.link == Link::Following {
+            let cursor = upstream.cursor;
+            self.save(room, conn)?;
+            return Ok(Ok(Some(cursor)));
+        }
+        upstream.waiting.insert(conn);
+        Ok(Ok(None))
+    }
+
+    /// A connection no longer wants that room.
+    pub fn remove(&mut self, room: &RoomName, conn: ConnId) -> Result<(), StoreError> {
+        let Some(upstream) = self.upstreams.get_mut(room) else { return Ok(()) };
+        upstream.waiting.remove(&conn);
+        if upstream.subscribers.remove(&conn) {
+            let statement = "DELETE FROM subscriptions WHERE room = ? AND conn = ?";
+            self.sql.exec(statement, &[room.into(), (&conn).into()])?;
+        }
+        Ok(())
+    }
+
+    /// A connection is gone, and all its subscriptions with it.
+    pub fn remove_all(&mut self, conn: ConnId) -> Result<(), StoreError> {
+        let rooms: Vec<RoomName> = self.upstreams.keys().cloned().collect();
+        rooms.iter().try_for_each(|room| self.remove(room, conn))
+    }
+
+    /// What has to be said to other rooms now, so that exactly the wanted ones are followed.
+    pub fn wishes(&mut self) -> Vec<(RoomName, Wish)> {
+        self.upstreams.retain(|_, upstream| upstream.link != Link::NotFollowing || !upstream.subscribers.is_empty());
+        self.upstreams.iter_mut().filter_map(|(room, upstream)| Some((room.clone(), upstream.wish()?))).collect()
+    }
+
+    /// The room is followed from `seq` on. Returns who waited to hear that; from now on they survive the room's sleep.
+    pub fn following(&mut self, room: &RoomName, seq: Seq) -> Result<BTreeSet<ConnId>, StoreError> {
+        let Some(upstream) = self.upstreams.get_mut(room) else { return Ok(BTreeSet::new()) };
+        upstream.link = Link::Following;
+        upstream.cursor = upstream.cursor.max(seq);
+        let waiting = std::mem::take(&mut upstream.waiting);
+        waiting.iter().try_for_each(|conn| self.save(room, *conn))?;
+        Ok(waiting)
+    }
+
+    /// The room is not followed: it was let go, or it could not be reached. Returns who waited in vain; they are out.
+    pub fn not_following(&mut self, room: &RoomName) -> Result<BTreeSet<ConnId>, StoreError> {
+        let Some(upstream) = self.upstreams.get_mut(room) else { return Ok(BTreeSet::new()) };
+        let refused = upstream.link == Link::AskedToFollow;
+        upstream.link = Link::NotFollowing;
+        if !refused {
+            return Ok(BTreeSet::new());
+        }
+        let waiting = std::mem::take(&mut upstream.waiting);
+        waiting.iter().try_for_each(|conn| self.remove(room, *conn))?;
+        Ok(waiting)
+    }
+
+    fn save(&self, room: &RoomName, conn: ConnId) -> Result<(), StoreError> {
+        let statement = "INSERT OR IGNORE INTO subscriptions (room, conn) VALUES (?, ?)";
+        self.sql.exec(statement, &[room.into(), (&conn).into()]).map(drop)
+    }
+
+    /// Whether a message from there is news, and to be passed on. `None` when nobody here wants that room.
+    pub fn take(&mut self, room: &RoomName, seq: Seq) -> Option<bool> {
+        let upstream = self.upstreams.get_mut(room).filter(|upstream| !upstream.subscribers.is_empty())?;
+        let news = upstream.cursor < seq;
+        upstream.cursor = upstream.cursor.max(seq);
+        Some(news)
+    }
+}
+
+impl Upstream {
+    const fn new(link: Link) -> Self {
+        Self { subscribers: BTreeSet::new(), waiting: BTreeSet::new(), cursor: Seq(0), link }
+    }
+
+    fn wish(&mut self) -> Option<Wish> {
+        let (wish, link) = match (self.link, self.subscribers.is_empty()) {
+            (Link::NotFollowing, false) => (Wish::Follow, Link::AskedToFollow),
+            (Link::Following, true) => (Wish::Unfollow, Link::AskedToUnfollow),
+            _ => return None,
+        };
+        self.link = link;
+        Some(wish)
+    }
+}
+
+fn subscription(row: Vec<Value>) -> Option<(RoomName, ConnId)> {
+    let [room, conn] = <[Value; 2]>::try_from(row).ok()?;
+    Some((room.text()?.parse().ok()?, ConnId(conn.text()?.parse().ok()?)))
+}

@@ -1,0 +1,62 @@
+//! One turn of a room: what happened goes in with its moment, what is to be done comes out.
+
+use std::rc::Rc;
+
+use crate::id::{ConnId, RoomName};
+use crate::link::{Answer, Call};
+use crate::moment::Moment;
+use crate::session::Session;
+
+/// What can happen to a room.
+#[derive(Debug)]
+pub enum Input {
+    /// A socket was opened.
+    Opened(Session),
+    /// A text frame came.
+    Received(ConnId, String),
+    /// A binary frame came.
+    ReceivedBinary(ConnId),
+    /// A socket is gone.
+    Closed(ConnId),
+    /// A call that the room asked for came back, or (`None`) failed.
+    Returned(RoomName, Call, Option<Answer>),
+    /// The time has come that the room had named.
+    Woken,
+}
+
+/// What a room asks of the platform. None of it can fail the room.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Send a text frame to these connections.
+    Send(Vec<ConnId>, Rc<str>),
+    /// Call another room, and hand what comes of it back as [`Input::Returned`].
+    Call(RoomName, Call),
+}
+
+/// One turn.
+#[derive(Debug)]
+pub struct Turn {
+    /// When it is.
+    pub moment: Moment,
+    /// What is to be done, in order.
+    pub effects: Vec<Effect>,
+}
+
+impl Turn {
+    /// A turn in which nothing has been said yet.
+    pub const fn new(moment: Moment) -> Self {
+        Self { moment, effects: Vec::new() }
+    }
+
+    /// Asks for a frame to be sent.
+    pub fn send(&mut self, to: Vec<ConnId>, frame: impl Into<Rc<str>>) {
+        if !to.is_empty() {
+            self.effects.push(Effect::Send(to, frame.into()));
+        }
+    }
+
+    /// Asks for a call to another room.
+    pub fn call(&mut self, room: RoomName, call: Call) {
+        self.effects.push(Effect::Call(room, call));
+    }
+}
