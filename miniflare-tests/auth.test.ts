@@ -31,7 +31,10 @@ const REFUSED: Record<string, string | undefined> = {
   "a token of tomorrow": mint({ nbf: now + 86_400 }, SECRET),
   "another secret": mint({}, "another secret of at least 32 bytes"),
   "algorithm none": `${none}.${body}.`,
-  "a changed payload": mint({}, SECRET).replace(/\.[^.]*\./, `.${Buffer.from('{"sub":"root"}').toString("base64url")}.`),
+  "a changed payload": mint({}, SECRET).replace(
+    /\.[^.]*\./,
+    `.${Buffer.from('{"sub":"root"}').toString("base64url")}.`,
+  ),
 };
 
 for (const [name, token] of Object.entries(REFUSED)) {
@@ -80,7 +83,12 @@ test("the browser's own WebSocket connects with the token among the subprotocols
 });
 
 test("a header that only the worker itself may set opens nothing", async () => {
-  const session = JSON.stringify({ conn: crypto.randomUUID(), user: "root", expires: 9e15, connection_type: "general" });
+  const session = JSON.stringify({
+    conn: crypto.randomUUID(),
+    user: "root",
+    expires: 9e15,
+    connection_type: "general",
+  });
   using client = new Client(worker.url("/api/v1/ws/chat/1", "ws"), [], { headers: { "x-session": session } });
   assert.equal((await client.next()).data.code, "INVALID_TOKEN");
   assert.equal((await client.closed).code, 1008);
@@ -95,7 +103,10 @@ test("only a service publishes", async () => {
   }
 });
 
-for (const [name, secret] of [["no secret", ""], ["a secret that can be guessed", "secret"]] as const) {
+for (const [name, secret] of [
+  ["no secret", ""],
+  ["a secret that can be guessed", "secret"],
+] as const) {
   test(`with ${name} every token is refused, and log and health say why`, async () => {
     await using closed = await TestWorker.start({ settings: { JWT_SECRET_KEY: secret } });
     const token = sign({ sub: "ana", type: "access", exp: now + 60 }, secret);
@@ -104,9 +115,12 @@ for (const [name, secret] of [["no secret", ""], ["a secret that can be guessed"
 
     const health = await fetch(closed.url("/api/v1/ws/health"));
     assert.equal(health.status, 503);
-    const { status, problems } = (await health.json()) as { status: string; problems: string[] };
+    const { status, problems } = (await health.json()) as { status: string; problems: [string] };
     assert.equal(status, "misconfigured");
     assert.match(problems[0], /JWT_SECRET_KEY is .*: every token is refused/);
-    assert.ok(closed.log.some((line) => line.includes(problems[0])), closed.log.join("\n"));
+    assert.ok(
+      closed.log.some((line) => line.includes(problems[0])),
+      closed.log.join("\n"),
+    );
   });
 }

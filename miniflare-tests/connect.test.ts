@@ -17,7 +17,7 @@ for (const [path, room] of [
   ["/investigations/inv-123", "investigation:inv-123"],
   ["/analysis/a.1", "analysis:a.1"],
   ["/chat/s%40x", "chat:s@x"],
-]) {
+] as const) {
   test(`${path} welcomes to ${room}`, async () => {
     using client = await open(path);
     const { type, data, timestamp, id } = client.welcome ?? assert.fail();

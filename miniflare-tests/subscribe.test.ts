@@ -23,11 +23,10 @@ for (const path of ["", "/chat/s1"]) {
     assert.deepEqual([subscribed.data.investigation_id, subscribed.data.room], ["inv-1", "investigation:inv-1"]);
     await worker.publish("/investigations/inv-1", { type: "anomaly_detected", data: { severity: "high" } });
     const message = await client.next();
-    assert.deepEqual([message.type, message.room, message.data.severity], [
-      "anomaly_detected",
-      "investigation:inv-1",
-      "high",
-    ]);
+    assert.deepEqual(
+      [message.type, message.room, message.data.severity],
+      ["anomaly_detected", "investigation:inv-1", "high"],
+    );
     const unsubscribed = await client.ask({ type: "unsubscribe", data: { investigation_id: "inv-1" } });
     assert.deepEqual([unsubscribed.type, unsubscribed.data.investigation_id], ["unsubscribed", "inv-1"]);
     await worker.publish("/investigations/inv-1", { type: "anomaly_detected" });

@@ -22,7 +22,7 @@ function testWorkerd(env, name) {
   buildRelease(env);
   buildFaults(env);
   say(`${files.length} test files against workerd`);
-  run(NODE, ["--test", "--test-force-exit", `--test-concurrency=${concurrency()}`, ...files], {
+  run(NODE, ["--test", "--test-force-exit", "--test-reporter=spec", `--test-concurrency=${concurrency()}`, ...files], {
     env: { ...env, ...(interpreter && { PYTHON: interpreter }) },
   });
 }

@@ -195,13 +195,17 @@ mod tests {
     #[test]
     fn only_hs256_under_our_secret_is_good() {
         let (good, keys) = (claims(), keys());
-        assert_eq!(verify(&signed(&json!({"alg": "HS256"}), &good, "another secret of at least 32 bytes"), &keys, NOW), None);
+        assert_eq!(
+            verify(&signed(&json!({"alg": "HS256"}), &good, "another secret of at least 32 bytes"), &keys, NOW),
+            None
+        );
         for alg in ["none", "None", "HS384", "RS256", "hs256", ""] {
             assert_eq!(verify(&signed(&json!({"alg": alg}), &good, SECRET), &keys, NOW), None, "{alg}");
         }
         let critical = json!({"alg": "HS256", "crit": ["exp"]});
         assert_eq!(verify(&signed(&critical, &good, SECRET), &keys, NOW), None);
-        let other = Hs384.token(&Header::empty(), &jwt_compact::Claims::new(good.clone()), &Hs384Key::new(SECRET)).unwrap();
+        let other =
+            Hs384.token(&Header::empty(), &jwt_compact::Claims::new(good.clone()), &Hs384Key::new(SECRET)).unwrap();
         assert_eq!(verify(&other, &keys, NOW), None);
         let whole = signed(&json!({"alg": "HS256"}), &good, SECRET);
         let (body, _) = whole.rsplit_once('.').unwrap();

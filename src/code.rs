@@ -72,7 +72,9 @@ impl Reject {
 
     const fn row(self) -> Row {
         match self {
-            Self::BinaryNotSupported => row("BINARY_NOT_SUPPORTED", 415, false, "Send text frames: this room takes no binary."),
+            Self::BinaryNotSupported => {
+                row("BINARY_NOT_SUPPORTED", 415, false, "Send text frames: this room takes no binary.")
+            }
             Self::Forbidden => row("FORBIDDEN", 403, false, "This token does not allow that."),
             Self::Internal => row("INTERNAL", 500, true, "Something failed on our side; please try again."),
             Self::InvalidFrame => row("INVALID_FRAME", 400, false, "A frame is a JSON object with a string `type`."),
@@ -88,7 +90,9 @@ impl Reject {
             }
             Self::Unavailable => row("UNAVAILABLE", 503, true, "That room did not answer; please try again."),
             Self::UnknownType => row("UNKNOWN_TYPE", 400, false, "This room does not know frames of that type."),
-            Self::UpgradeRequired => row("UPGRADE_REQUIRED", 426, false, "This path speaks WebSocket: ask for an upgrade."),
+            Self::UpgradeRequired => {
+                row("UPGRADE_REQUIRED", 426, false, "This path speaks WebSocket: ask for an upgrade.")
+            }
         }
     }
 

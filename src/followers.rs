@@ -1,16 +1,18 @@
 //! The rooms that want this room's messages. Each has a cursor; what lies between it and the log's head is owed.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
 use crate::id::{RoomName, Seq};
 use crate::limits::Limits;
 use crate::link::{Call, Delivery};
 use crate::log::Log;
-use crate::sql::{Sql, StoreError, Value};
 use crate::moment::Millis;
+use crate::sql::{Sql, StoreError, Value};
 
-const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS followers (room TEXT PRIMARY KEY, cursor INTEGER NOT NULL) WITHOUT ROWID";
+const SCHEMA: &str =
+    "CREATE TABLE IF NOT EXISTS followers (room TEXT PRIMARY KEY, cursor INTEGER NOT NULL) WITHOUT ROWID";
 
 /// First pause after a failed delivery, in milliseconds; it doubles with every further one.
 const RETRY_MIN: u64 = 1_000;
@@ -83,14 +85,14 @@ impl<S: Sql> Followers<S> {
         let mut calls = Vec::new();
         for (room, follower) in self.rooms.iter_mut().filter(|(_, follower)| follower.confirmed < log.head()) {
             let Some(failures) = follower.state.go(now) else { continue };
-            let cursor = follower.confirmed;
-            if !shared.contains_key(&cursor) {
-                let entries = log.after(cursor, limits.messages_per_delivery, limits.delivery_chars)?;
-                shared.insert(cursor, Rc::new(Delivery::new(from.clone(), entries)));
-            }
-            let Some(delivery) = shared.get(&cursor).cloned() else { continue };
-            let due = now.plus(PATIENCE);
-            follower.state = State::Delivering { delivery: delivery.clone(), failures, due };
+            let delivery = match shared.entry(follower.confirmed) {
+                Entry::Occupied(known) => known.get().clone(),
+                Entry::Vacant(vacant) => {
+                    let entries = log.after(follower.confirmed, limits.messages_per_delivery, limits.delivery_chars)?;
+                    vacant.insert(Rc::new(Delivery::new(from.clone(), entries))).clone()
+                }
+            };
+            follower.state = State::Delivering { delivery: delivery.clone(), failures, due: now.plus(PATIENCE) };
             calls.push((room.clone(), Call::Deliver(delivery)));
         }
         Ok(calls)

@@ -3,7 +3,8 @@
 use crate::id::{Id, Seq};
 use crate::sql::{Sql, StoreError, Value, one};
 
-const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS log (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, frame TEXT NOT NULL)";
+const SCHEMA: &str =
+    "CREATE TABLE IF NOT EXISTS log (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, frame TEXT NOT NULL)";
 
 /// How many messages may stand in the log beyond the limit, so that trimming is one statement now and then.
 const SLACK: u64 = 64;

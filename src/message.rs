@@ -43,7 +43,8 @@ impl Draft {
             let range = format!("An array holds 1 to {} messages.", limits.messages_per_post);
             return Err(Reject::InvalidMessage.because(range));
         }
-        let name = |place: usize, refusal: Refusal| refusal.reject.because(format!("messages[{place}]: {}", refusal.message));
+        let name =
+            |place: usize, refusal: Refusal| refusal.reject.because(format!("messages[{place}]: {}", refusal.message));
         let parsed = parts.iter().enumerate();
         parsed.map(|(place, part)| Self::parse_one(part.get()).map_err(|refusal| name(place, refusal))).collect()
     }
@@ -128,7 +129,9 @@ mod tests {
     #[test]
     fn a_message_reaches_clients_with_its_data_untouched() {
         assert_eq!(
-            frame(r#"{"type":"anomaly_detected","data":{"valor":1.10,"n":12345678901234567890,"texto":"ação"},"id":"m1"}"#),
+            frame(
+                r#"{"type":"anomaly_detected","data":{"valor":1.10,"n":12345678901234567890,"texto":"ação"},"id":"m1"}"#
+            ),
             r#"{"type":"anomaly_detected","data":{"valor":1.10,"n":12345678901234567890,"texto":"ação"},"timestamp":"now","id":"m1","room":"chat:s","seq":3}"#
         );
         assert_eq!(

@@ -93,9 +93,7 @@ impl ClientFrame {
             "ping" => Ok(Self::Ping),
             "pong" => Ok(Self::Pong),
             "subscribe" | "subscribe_investigation" | "subscribe_analysis" => topic.room().map(Self::Subscribe),
-            "unsubscribe" | "unsubscribe_investigation" | "unsubscribe_analysis" => {
-                topic.room().map(Self::Unsubscribe)
-            }
+            "unsubscribe" | "unsubscribe_investigation" | "unsubscribe_analysis" => topic.room().map(Self::Unsubscribe),
             _ => Err(Reject::UnknownType.into()),
         };
         frame.map_err(|refusal| BadFrame { refusal, original_type: Some(envelope.kind.chars().take(64).collect()) })

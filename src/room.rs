@@ -215,7 +215,9 @@ impl<S: Sql> Room<S> {
             }
             (Call::Deliver(sent), Some(Answer::Confirmed(seq))) => self.followers.returned(room, sent, Some(seq))?,
             (Call::Deliver(sent), Some(Answer::NotFollowing)) => self.followers.returned(room, sent, None)?,
-            (Call::Deliver(sent), Some(Answer::Following(_)) | None) => self.followers.failed(room, sent, turn.moment.now),
+            (Call::Deliver(sent), Some(Answer::Following(_)) | None) => {
+                self.followers.failed(room, sent, turn.moment.now)
+            }
         }
         Ok(())
     }
@@ -261,10 +263,13 @@ impl<S: Sql> Room<S> {
     fn settle(&mut self, turn: &mut Turn) -> Result<(), StoreError> {
         for (room, wish) in self.subscriptions.wishes() {
             let follower = self.name.clone();
-            turn.call(room, match wish {
-                Wish::Follow => Call::Follow { follower },
-                Wish::Unfollow => Call::Unfollow { follower },
-            });
+            turn.call(
+                room,
+                match wish {
+                    Wish::Follow => Call::Follow { follower },
+                    Wish::Unfollow => Call::Unfollow { follower },
+                },
+            );
         }
         let due = self.followers.deliveries(&self.name, &self.log, &self.limits, turn.moment.now)?;
         due.into_iter().for_each(|(room, call)| turn.call(room, call));

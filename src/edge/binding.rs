@@ -14,10 +14,8 @@ extern "C" {
     type Storage;
 
     #[wasm_bindgen(method, catch, js_name = transactionSync)]
-    fn transaction_sync(
-        this: &Storage,
-        body: &mut dyn FnMut() -> Result<JsValue, JsValue>,
-    ) -> Result<JsValue, JsValue>;
+    fn transaction_sync(this: &Storage, body: &mut dyn FnMut() -> Result<JsValue, JsValue>)
+    -> Result<JsValue, JsValue>;
 }
 
 /// Sends a string that is JavaScript's already: one copy serves all sockets.

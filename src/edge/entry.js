@@ -9,12 +9,16 @@ import Worker, { Room as BuiltRoom } from "./index.js";
 const waiting = new Set();
 
 addEventListener("error", ({ error }) => {
-  // The built module knows a trap by its type, and does not take an overflown stack for one.
-  if (error instanceof RangeError) return reportError(new WebAssembly.RuntimeError(error.message));
+  if (error instanceof RangeError) trap(error);
   if (!(error instanceof WebAssembly.RuntimeError)) return;
   for (const reject of waiting) reject(new Error("the WASM instance is gone"));
   waiting.clear();
 });
+
+/** The built module knows a trap by its type, and would take an instance whose stack ran over for a sound one. */
+function trap({ message }) {
+  dispatchEvent(new ErrorEvent("error", { error: new WebAssembly.RuntimeError(message) }));
+}
 
 /** Settles as `call()` does, or rejects when the instance traps first. */
 function guard(call) {

@@ -15,9 +15,7 @@ impl Sql for SqlStorage {
 
 fn bind(value: &Value) -> Result<SqlStorageValue, StoreError> {
     match value {
-        Value::Integer(number) => {
-            SqlStorageValue::try_from_i64(*number).map_err(|error| StoreError(error.to_string()))
-        }
+        Value::Integer(number) => SqlStorageValue::try_from_i64(*number).map_err(|error| StoreError(error.to_string())),
         Value::Null => Ok(SqlStorageValue::Null),
         Value::Text(text) => Ok(SqlStorageValue::String(text.clone())),
     }
