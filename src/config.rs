@@ -14,8 +14,9 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 2] = [
+pub const SETTINGS: [Setting; 3] = [
     Setting { name: "JWT_SECRET_KEY", default: "none: every token is refused", secret: true },
+    Setting { name: "BATCH_WINDOW_MS", default: "100", secret: false },
     Setting { name: "MAX_MESSAGE_BYTES", default: "1048576", secret: false },
 ];
 
@@ -38,12 +39,17 @@ impl Config {
             Ok(keys) => config.keys = Some(keys),
             Err(problem) => config.problems.push(problem),
         }
-        if let Some(text) = lookup("MAX_MESSAGE_BYTES") {
+        let Limits { batch_window, message_bytes, .. } = &mut config.limits;
+        for (name, limit, range) in
+            [("BATCH_WINDOW_MS", batch_window, 0..=1_000), ("MAX_MESSAGE_BYTES", message_bytes, 1_024..=1_900_000)]
+        {
+            let Some(text) = lookup(name) else { continue };
             match text.parse() {
-                Ok(bytes @ 1_024..=1_900_000) => config.limits.message_bytes = bytes,
+                Ok(number) if range.contains(&number) => *limit = number,
                 _ => config.problems.push(format!(
-                    "MAX_MESSAGE_BYTES must be 1024 to 1900000 (a stored row is at most 2 MB), not {text:?}: {} holds",
-                    config.limits.message_bytes
+                    "{name} must be {} to {}, not {text:?}: {limit} holds",
+                    range.start(),
+                    range.end()
                 )),
             }
         }

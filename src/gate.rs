@@ -62,13 +62,14 @@ fn connect(
         return Err(Reject::UpgradeRequired.into());
     }
     let connection_type = parameter(request.query, "connection_type");
+    let agreed = protocols(request).any(|offered| offered == SUBPROTOCOL).then_some(SUBPROTOCOL);
     let session = Session {
         conn: ConnId(moment.uuid()),
         user: claims.user.clone(),
         expires: claims.expires,
         connection_type: connection_type.as_deref().and_then(ConnectionType::parse).unwrap_or_default(),
+        batches: agreed.is_some(),
     };
-    let agreed = protocols(request).any(|offered| offered == SUBPROTOCOL).then_some(SUBPROTOCOL);
     Ok(Admission::Connect(room(&claims), session, agreed))
 }
 

@@ -6,6 +6,7 @@
 //! A newcomer reads [`protocol`], [`room`] and then whatever is of interest.
 
 pub mod auth;
+pub mod batch;
 pub mod code;
 pub mod config;
 #[cfg(target_arch = "wasm32")]

@@ -7,7 +7,7 @@ pub struct Limits {
     ///
     /// Above it common clients hang up by themselves (Python's `websockets` refuses larger frames by default), and a
     /// row of the log may hold 2 MB at most.
-    pub message_bytes: usize,
+    pub message_bytes: u64,
     /// Messages in one POST: 1,000. They are one transaction, and the room does nothing else meanwhile.
     pub messages_per_post: usize,
     /// Brackets within brackets in one POST: 64. Parsers of clients recurse.
@@ -15,6 +15,11 @@ pub struct Limits {
     /// Messages that a room's log keeps: 1,000. With [`Self::message_bytes`] it bounds the log at 1 GiB, a tenth of
     /// what one object may store.
     pub log_messages: u64,
+    /// Microseconds that the runtime takes to send one frame to one socket: 20, as measured. A room's window is as long
+    /// as a flush of it takes.
+    pub send_micros: u64,
+    /// Milliseconds that a message may wait to be sent with others: 100.
+    pub batch_window: u64,
     /// Rooms that one connection may follow: 100.
     pub subscriptions_per_connection: usize,
     /// Messages that one call to a follower carries at most: 100.
@@ -30,6 +35,8 @@ impl Default for Limits {
             messages_per_post: 1_000,
             json_depth: 64,
             log_messages: 1_000,
+            send_micros: 20,
+            batch_window: 100,
             subscriptions_per_connection: 100,
             messages_per_delivery: 100,
             delivery_chars: 1 << 20,

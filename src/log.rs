@@ -3,8 +3,11 @@
 use crate::id::{Id, Seq};
 use crate::sql::{Sql, StoreError, Value, one};
 
-const SCHEMA: &str =
-    "CREATE TABLE IF NOT EXISTS log (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, frame TEXT NOT NULL)";
+const SCHEMA: [&str; 2] = [
+    "CREATE TABLE IF NOT EXISTS log
+        (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, frame TEXT NOT NULL, waited INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS flush (one INTEGER PRIMARY KEY, seq INTEGER NOT NULL)",
+];
 
 /// How many messages may stand in the log beyond the limit, so that trimming is one statement now and then.
 const SLACK: u64 = 64;
@@ -25,15 +28,17 @@ pub struct Log<S> {
     tail: Seq,
     head: Seq,
     keep: u64,
+    /// Whether a message waits to be sent.
+    waiting: bool,
 }
 
 impl<S: Sql> Log<S> {
     /// Opens the log, which keeps at least its newest `keep` messages.
     pub fn open(sql: S, keep: u64) -> Result<Self, StoreError> {
-        sql.exec(SCHEMA, &[])?;
+        SCHEMA.iter().try_for_each(|table| sql.exec(table, &[]).map(drop))?;
         let end = |statement| Ok(Seq(one(sql.exec(statement, &[])?).number().unwrap_or_default()));
         let (tail, head) = (end("SELECT min(seq) FROM log")?, end("SELECT max(seq) FROM log")?);
-        Ok(Self { sql, tail, head, keep: keep.max(1) })
+        Ok(Self { sql, tail, head, keep: keep.max(1), waiting: false })
     }
 
     /// The newest message's place.
@@ -47,14 +52,35 @@ impl<S: Sql> Log<S> {
         Ok(one(rows).number().map(Seq))
     }
 
-    /// Writes the next message. The caller has made sure that its id is new.
-    pub fn append(&mut self, id: &Id, frame: &str) -> Result<Seq, StoreError> {
+    /// Writes the next message. The caller has made sure that its id is new, and says whether the message is sent in
+    /// this turn or `waits` for a flush.
+    pub fn append(&mut self, id: &Id, frame: &str, waits: bool) -> Result<Seq, StoreError> {
         let seq = self.head.next();
-        self.sql.exec("INSERT INTO log (seq, id, frame) VALUES (?, ?, ?)", &[seq.0.into(), id.into(), frame.into()])?;
+        let statement = "INSERT INTO log (seq, id, frame, waited) VALUES (?, ?, ?, ?)";
+        self.sql.exec(statement, &[seq.0.into(), id.into(), frame.into(), u64::from(waits).into()])?;
         self.head = seq;
+        self.waiting |= waits;
         self.tail = self.tail.max(Seq(1));
         self.trim()?;
         Ok(seq)
+    }
+
+    /// All that waited is being sent in this turn.
+    pub fn flushed(&mut self) -> Result<(), StoreError> {
+        if !std::mem::take(&mut self.waiting) {
+            return Ok(());
+        }
+        let statement = "INSERT INTO flush (one, seq) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET seq = excluded.seq";
+        self.sql.exec(statement, &[self.head.0.into()]).map(drop)
+    }
+
+    /// What waited for a flush that never came, since the room was lost from memory.
+    pub fn unflushed(&mut self) -> Result<Vec<Entry>, StoreError> {
+        let statement = "SELECT seq, frame FROM log
+            WHERE seq > coalesce((SELECT seq FROM flush), 0) AND waited = 1 ORDER BY seq";
+        let entries: Vec<Entry> = self.sql.exec(statement, &[])?.into_iter().filter_map(entry).collect();
+        self.waiting = !entries.is_empty();
+        Ok(entries)
     }
 
     /// What the log still has of what came after `seq`: at most `count` messages, and none that begins beyond `chars`.

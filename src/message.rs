@@ -1,10 +1,13 @@
 //! Messages: what publishers hand in, and the frame that everybody gets.
 
+use std::borrow::Cow;
+
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use crate::batch::Priority;
 use crate::code::{Refusal, Reject};
 use crate::id::{Id, RoomName, Seq};
 use crate::limits::Limits;
@@ -26,6 +29,14 @@ pub struct Draft {
     /// The publisher's own id: publishing it twice in a room delivers it once.
     pub id: Option<Id>,
     timestamp: Option<String>,
+    priority: Option<Priority>,
+}
+
+/// The part of an anomaly's data that decides its priority.
+#[derive(Deserialize)]
+struct Anomaly<'a> {
+    #[serde(borrow)]
+    severity: Cow<'a, str>,
 }
 
 impl Draft {
@@ -62,6 +73,19 @@ impl Draft {
             return Err(Reject::InvalidMessage.because("`timestamp` is a moment as in RFC 3339."));
         }
         Ok(draft)
+    }
+
+    /// As its publisher says; else errors, system notifications and grave anomalies are critical.
+    pub fn priority(&self) -> Priority {
+        let grave = || {
+            let data = self.data.as_deref().unwrap_or(RawValue::NULL).get();
+            serde_json::from_str(data).is_ok_and(|Anomaly { severity }| matches!(&*severity, "high" | "critical"))
+        };
+        self.priority.unwrap_or_else(|| match self.kind.as_str() {
+            "error" | "system_notification" => Priority::Critical,
+            "anomaly_detected" if grave() => Priority::Critical,
+            _ => Priority::Normal,
+        })
     }
 
     /// The frame that everybody gets: the message's only serialisation.
@@ -138,6 +162,25 @@ mod tests {
             frame(r#"{"type":"report_ready","timestamp":"2025-10-31T19:00:00Z"}"#),
             r#"{"type":"report_ready","data":{},"timestamp":"2025-10-31T19:00:00Z","id":"given","room":"chat:s","seq":3}"#
         );
+    }
+
+    #[test]
+    fn a_publisher_says_how_urgent_a_message_is_or_its_type_does() {
+        for (body, priority) in [
+            (r#"{"type":"step"}"#, Priority::Normal),
+            (r#"{"type":"error","data":{}}"#, Priority::Critical),
+            (r#"{"type":"system_notification"}"#, Priority::Critical),
+            (r#"{"type":"anomaly_detected","data":{"severity":"high"}}"#, Priority::Critical),
+            (r#"{"type":"anomaly_detected","data":{"a":[],"severity":"critical"}}"#, Priority::Critical),
+            (r#"{"type":"anomaly_detected","data":{"severity":"medium"}}"#, Priority::Normal),
+            (r#"{"type":"anomaly_detected","data":[7]}"#, Priority::Normal),
+            (r#"{"type":"anomaly_detected"}"#, Priority::Normal),
+            (r#"{"type":"error","priority":"low"}"#, Priority::Low),
+            (r#"{"type":"step","priority":"critical"}"#, Priority::Critical),
+        ] {
+            assert_eq!(parse(body).unwrap()[0].priority(), priority, "{body}");
+        }
+        assert_eq!(parse(r#"{"type":"a","priority":"vip"}"#).unwrap_err().reject, Reject::InvalidMessage);
     }
 
     #[test]

@@ -4,9 +4,11 @@
 //! says what is to be done. It holds nothing that cannot be loaded again, so it may be dropped between two inputs.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde::Serialize;
 
+use crate::batch::{Batch, Priority, pack};
 use crate::code::{Refusal, Reject};
 use crate::followers::Followers;
 use crate::id::{ConnId, Id, Kind, RoomName, Seq};
@@ -72,6 +74,14 @@ pub struct Room<S> {
     peers: BTreeMap<ConnId, Session>,
     followers: Followers<S>,
     subscriptions: Subscriptions<S>,
+    batch: Batch,
+}
+
+/// A message that is about to be taken.
+struct Placed {
+    taken: Taken,
+    priority: Priority,
+    frame: Rc<str>,
 }
 
 impl<S: Sql> Room<S> {
@@ -81,8 +91,10 @@ impl<S: Sql> Room<S> {
         let mut subscriptions = Subscriptions::open(sql.clone(), limits.subscriptions_per_connection)?;
         let gone = subscriptions.connections().into_iter().filter(|conn| !peers.contains_key(conn));
         gone.collect::<Vec<_>>().into_iter().try_for_each(|conn| subscriptions.remove_all(conn))?;
-        let log = Log::open(sql.clone(), limits.log_messages)?;
-        Ok(Self { name, limits, log, peers, followers: Followers::open(sql)?, subscriptions })
+        let mut log = Log::open(sql.clone(), limits.log_messages)?;
+        let mut batch = Batch::default();
+        log.unflushed()?.into_iter().for_each(|entry| batch.push(Priority::Normal, entry.frame.into()));
+        Ok(Self { name, limits, log, peers, followers: Followers::open(sql)?, subscriptions, batch })
     }
 
     /// Takes what happened.
@@ -103,18 +115,19 @@ impl<S: Sql> Room<S> {
 
     /// Takes a POST body: logs its messages, then tells everybody.
     pub fn publish(&mut self, turn: &mut Turn, body: &[u8]) -> Result<Vec<Taken>, Failure> {
-        let placed = self.place(turn, Draft::parse(body, &self.limits)?)?;
-        let everybody: Vec<ConnId> = self.peers.keys().copied().collect();
-        let mut answer = Vec::with_capacity(placed.len());
-        for (taken, frame) in placed {
-            if let Some(frame) = frame {
-                self.log.append(&taken.id, &frame)?;
-                turn.send(everybody.clone(), frame);
-            }
-            answer.push(taken);
+        let drafts = Draft::parse(body, &self.limits)?;
+        let urgent = drafts.iter().any(|draft| draft.priority() == Priority::Critical);
+        let placed = self.place(turn, drafts)?;
+        let waits = self.batch.is_open(turn.moment.now, &self.limits) && !urgent;
+        for Placed { taken, priority, frame } in placed.iter().filter(|placed| !placed.taken.duplicate) {
+            self.log.append(&taken.id, frame, waits)?;
+            self.batch.push(*priority, frame.clone());
+        }
+        if !waits {
+            self.flush(turn)?;
         }
         self.settle(turn)?;
-        Ok(answer)
+        Ok(placed.into_iter().map(|placed| placed.taken).collect())
     }
 
     /// Takes another room's call.
@@ -133,7 +146,7 @@ impl<S: Sql> Room<S> {
 
     /// When to call [`Self::handle`] with [`Input::Woken`], if nothing happens before.
     pub fn deadline(&self) -> Option<Millis> {
-        self.followers.deadline()
+        self.batch.deadline().into_iter().chain(self.followers.deadline()).min()
     }
 
     /// How busy the room is.
@@ -165,7 +178,7 @@ impl<S: Sql> Room<S> {
     }
 
     fn receive(&mut self, turn: &mut Turn, conn: ConnId, text: &str) -> Result<(), StoreError> {
-        if text.len() > self.limits.message_bytes {
+        if text.len() as u64 > self.limits.message_bytes {
             self.refuse(turn, conn, &Reject::TooLarge.into(), None);
             return Ok(());
         }
@@ -223,7 +236,7 @@ impl<S: Sql> Room<S> {
     }
 
     /// Gives each draft its id, its place and, unless the log has it already, its frame. Nothing is written yet.
-    fn place(&self, turn: &mut Turn, drafts: Vec<Draft>) -> Result<Vec<(Taken, Option<String>)>, Failure> {
+    fn place(&self, turn: &mut Turn, drafts: Vec<Draft>) -> Result<Vec<Placed>, Failure> {
         let now = turn.moment.now.to_rfc3339();
         let mut head = self.log.head();
         let mut places: BTreeMap<Id, Seq> = BTreeMap::new();
@@ -232,35 +245,65 @@ impl<S: Sql> Room<S> {
             let id = draft.id.clone().unwrap_or_else(|| turn.moment.message_id());
             let known = if draft.id.is_some() { self.log.find(&id)? } else { None };
             if let Some(seq) = known.or_else(|| places.get(&id).copied()) {
-                placed.push((Taken { id, seq, duplicate: true }, None));
+                let taken = Taken { id, seq, duplicate: true };
+                placed.push(Placed { taken, priority: Priority::Low, frame: "".into() });
                 continue;
             }
             head = head.next();
+            let priority = draft.priority();
             let frame = draft.into_frame(&id, &self.name, head, &now);
-            if frame.len() > self.limits.message_bytes {
+            if frame.len() as u64 > self.limits.message_bytes {
                 return Err(Refusal::from(Reject::TooLarge).into());
             }
             places.insert(id.clone(), head);
-            placed.push((Taken { id, seq: head, duplicate: false }, Some(frame)));
+            let taken = Taken { id, seq: head, duplicate: false };
+            placed.push(Placed { taken, priority, frame: frame.into() });
         }
         Ok(placed)
     }
 
-    /// Passes a followed room's messages on to those who subscribed to it.
+    /// Passes a followed room's messages on to those who subscribed to it. They come together and go together.
     fn pass_on(&mut self, turn: &mut Turn, delivery: &Delivery) -> Answer {
         let subscribers = self.subscriptions.subscribers(&delivery.from);
+        let mut news: Vec<Rc<str>> = Vec::new();
         for (seq, frame) in delivery.frames() {
             match self.subscriptions.take(&delivery.from, seq) {
-                Some(true) => turn.send(subscribers.clone(), frame),
+                Some(true) => news.push(frame.into()),
                 Some(false) => {}
                 None => return Answer::NotFollowing,
             }
         }
+        self.spread(turn, subscribers, &news);
         Answer::Confirmed(delivery.last())
     }
 
-    /// Asks for the calls that are due, whatever came before.
+    /// Sends all that waits to everybody, and opens the next window.
+    fn flush(&mut self, turn: &mut Turn) -> Result<(), StoreError> {
+        let frames = self.batch.take(turn.moment.now, self.peers.len(), &self.limits);
+        self.spread(turn, self.peers.keys().copied().collect(), &frames);
+        self.log.flushed()
+    }
+
+    /// Sends messages to these connections: packed to those that take `batch` frames, one by one to the others.
+    fn spread(&self, turn: &mut Turn, to: Vec<ConnId>, frames: &[Rc<str>]) {
+        if let [only] = frames {
+            return turn.send(to, only.clone());
+        }
+        let batches = |conn: &ConnId| self.peers.get(conn).is_some_and(|session| session.batches);
+        let (packed, plain): (Vec<ConnId>, Vec<ConnId>) = to.into_iter().partition(batches);
+        let (packed, plain): (Rc<[ConnId]>, Rc<[ConnId]>) = (packed.into(), plain.into());
+        if !packed.is_empty() {
+            let frames = pack(frames, turn.moment.now, &self.limits);
+            frames.into_iter().for_each(|frame| turn.send(packed.clone(), frame));
+        }
+        frames.iter().for_each(|frame| turn.send(plain.clone(), frame.clone()));
+    }
+
+    /// Does what is due, whatever came before: the flush at the window's end, and calls to other rooms.
     fn settle(&mut self, turn: &mut Turn) -> Result<(), StoreError> {
+        if self.batch.deadline().is_some_and(|due| due <= turn.moment.now) {
+            self.flush(turn)?;
+        }
         for (room, wish) in self.subscriptions.wishes() {
             let follower = self.name.clone();
             turn.call(
@@ -287,7 +330,7 @@ impl<S: Sql> Room<S> {
 
     /// Sends to those of these connections that are still open.
     fn tell(&self, turn: &mut Turn, conns: impl IntoIterator<Item = ConnId>, frame: &ServerFrame<'_>) {
-        let open = conns.into_iter().filter(|conn| self.peers.contains_key(conn)).collect();
+        let open: Vec<ConnId> = conns.into_iter().filter(|conn| self.peers.contains_key(conn)).collect();
         let frame = frame.encode(&mut turn.moment);
         turn.send(open, frame);
     }

@@ -16,6 +16,9 @@ pub struct Session {
     pub expires: Millis,
     /// What the client asked for by `?connection_type=`, echoed to it.
     pub connection_type: ConnectionType,
+    /// Whether it takes several messages in one `batch` frame.
+    #[serde(default)]
+    pub batches: bool,
 }
 
 /// The old servers' word for what a general connection is meant for. It changes nothing but the welcome.
@@ -67,6 +70,7 @@ mod tests {
             user: "u".repeat(128).parse().unwrap(),
             expires: Millis(u64::MAX),
             connection_type: ConnectionType::General,
+            batches: true,
         };
         assert_eq!(Session::decode(&session.encode()), Some(session.clone()));
         assert!(session.encode().len() < 1024);

@@ -28,7 +28,7 @@ pub enum Input {
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// Send a text frame to these connections.
-    Send(Vec<ConnId>, Rc<str>),
+    Send(Rc<[ConnId]>, Rc<str>),
     /// Call another room, and hand what comes of it back as [`Input::Returned`].
     Call(RoomName, Call),
 }
@@ -49,7 +49,8 @@ impl Turn {
     }
 
     /// Asks for a frame to be sent.
-    pub fn send(&mut self, to: Vec<ConnId>, frame: impl Into<Rc<str>>) {
+    pub fn send(&mut self, to: impl Into<Rc<[ConnId]>>, frame: impl Into<Rc<str>>) {
+        let to = to.into();
         if !to.is_empty() {
             self.effects.push(Effect::Send(to, frame.into()));
         }

@@ -3,13 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use js_sys::JsString;
 use serde::Serialize;
 use worker::wasm_bindgen::{self, JsValue};
 use worker::worker_sys::WebSocketRequestResponsePair;
 use worker::{
-    DurableObject, Env, Request, Response, Result, ScheduledTime, SqlStorage, State, WebSocket,
+    Delay, DurableObject, Env, Request, Response, Result, ScheduledTime, SqlStorage, State, WebSocket,
     WebSocketIncomingMessage, WebSocketPair, console_debug, console_error, durable_object,
 };
 
@@ -27,6 +28,9 @@ use crate::turn::{Effect, Input, Turn};
 /// How long a room that failed is left alone, in milliseconds.
 const RECOVERY: u64 = 1_000;
 
+/// What is nearer than this, in milliseconds, is waited for with a timer.
+const NEAR: u64 = 1_000;
+
 /// The class that wrangler.toml names.
 #[durable_object]
 pub struct Room(Rc<Object>);
@@ -38,6 +42,8 @@ struct Object {
     loaded: RefCell<Option<Loaded>>,
     /// The alarm that is set, as far as this instance knows.
     alarm: Cell<Option<Millis>>,
+    /// The timer that runs.
+    timer: Cell<Option<Millis>>,
 }
 
 struct Loaded {
@@ -52,7 +58,7 @@ impl DurableObject for Room {
             Ok(pair) => state.set_websocket_auto_response(&pair),
             Err(error) => console_error!("auto-response: {error:?}"),
         }
-        Self(Rc::new(Object { state, env, loaded: RefCell::default(), alarm: Cell::default() }))
+        Self(Rc::new(Object { state, env, loaded: RefCell::default(), alarm: Cell::default(), timer: Cell::default() }))
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -219,13 +225,40 @@ impl Object {
         }
     }
 
-    /// Sets the alarm for the room's deadline; a room that failed is looked at again after [`RECOVERY`].
-    async fn arm(&self) {
-        let due = match self.loaded.borrow().as_ref() {
-            Some(loaded) => loaded.room.deadline(),
-            None => Some(now().plus(RECOVERY)),
-        };
-        let Some(due) = due.filter(|due| self.alarm.get().is_none_or(|set| *due < set)) else { return };
+    /// Sees to it that the room is woken at its deadline; a room that failed is looked at again after [`RECOVERY`].
+    ///
+    /// What is near gets a timer, for precision, and an alarm a while behind it, as the promise: the alarm survives
+    /// whatever ends the timer, and one of them stands behind many timers.
+    async fn arm(self: &Rc<Self>) {
+        let (now, due) = (now(), self.loaded.borrow().as_ref().map(|loaded| loaded.room.deadline()));
+        let Some(due) = due.unwrap_or_else(|| Some(now.plus(RECOVERY))) else { return };
+        if due < now.plus(NEAR) {
+            self.start_timer(now, due);
+            self.set_alarm(due.plus(NEAR)).await;
+        } else {
+            self.set_alarm(due).await;
+        }
+    }
+
+    fn start_timer(self: &Rc<Self>, now: Millis, due: Millis) {
+        if self.timer.get().is_some_and(|set| set <= due) {
+            return;
+        }
+        self.timer.set(Some(due));
+        let object = self.clone();
+        self.state.wait_until(async move {
+            Delay::from(Duration::from_millis(due.0.saturating_sub(now.0))).await;
+            object.timer.set(None);
+            if let Err(refusal) = object.take(Input::Woken).await {
+                console_error!("timer: {refusal}");
+            }
+        });
+    }
+
+    async fn set_alarm(&self, due: Millis) {
+        if self.alarm.get().is_some_and(|set| set <= due) {
+            return;
+        }
         self.alarm.set(Some(due));
         let date = js_sys::Date::new(&JsValue::from_f64(due.0 as f64));
         if let Err(error) = self.state.storage().set_alarm(ScheduledTime::new(date)).await {
