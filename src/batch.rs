@@ -43,6 +43,11 @@ impl Batch {
         self.waiting.push((priority, frame));
     }
 
+    /// How many messages wait.
+    pub const fn waiting(&self) -> u64 {
+        self.waiting.len() as u64
+    }
+
     /// When what waits has to go.
     pub fn deadline(&self) -> Option<Millis> {
         (!self.waiting.is_empty()).then_some(self.closes)

@@ -19,6 +19,7 @@ pub mod limits;
 pub mod link;
 pub mod log;
 pub mod message;
+pub mod meter;
 pub mod moment;
 pub mod protocol;
 pub mod room;

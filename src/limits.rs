@@ -20,6 +20,16 @@ pub struct Limits {
     pub send_micros: u64,
     /// Milliseconds that a message may wait to be sent with others: 100.
     pub batch_window: u64,
+    /// Frames that one connection may send a second, in the long run: 20. Pings that the runtime answers do not count.
+    pub messages_per_second: u64,
+    /// Frames that it may send at once after a pause: 200, enough to subscribe to all rooms that it may follow.
+    pub message_burst: u64,
+    /// Bytes that it may send a second, in the long run: 128 KiB.
+    pub bytes_per_second: u64,
+    /// Bytes that it may send at once after a pause: 2 MiB, twice the largest frame.
+    pub byte_burst: u64,
+    /// Frames over these rates, one after the other, after which the connection is closed: 100.
+    pub patience: u32,
     /// Rooms that one connection may follow: 100.
     pub subscriptions_per_connection: usize,
     /// Messages that one call to a follower carries at most: 100.
@@ -37,6 +47,11 @@ impl Default for Limits {
             log_messages: 1_000,
             send_micros: 20,
             batch_window: 100,
+            messages_per_second: 20,
+            message_burst: 200,
+            bytes_per_second: 128 << 10,
+            byte_burst: 2 << 20,
+            patience: 100,
             subscriptions_per_connection: 100,
             messages_per_delivery: 100,
             delivery_chars: 1 << 20,

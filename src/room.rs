@@ -138,7 +138,7 @@ impl<S: Sql> Room<S> {
                 self.followers.remove(&follower)?;
                 Answer::NotFollowing
             }
-            Call::Deliver(delivery) => self.pass_on(turn, &delivery),
+            Call::Deliver(delivery) => self.pass_on(turn, &delivery)?,
         };
         self.settle(turn)?;
         Ok(answer)
@@ -156,7 +156,7 @@ impl<S: Sql> Room<S> {
 
     fn welcome(&mut self, turn: &mut Turn, session: Session) {
         let message = "Connected to Cidadão.AI";
-        let (connection_id, room, seq) = (session.conn, &self.name, self.log.head());
+        let (connection_id, room, seq) = (session.conn, &self.name, self.sent());
         let connection = Id::from(connection_id.0);
         let frame = match room.kind() {
             Kind::User => ServerFrame::ConnectionEstablished {
@@ -197,7 +197,7 @@ impl<S: Sql> Room<S> {
 
     fn subscribe(&mut self, turn: &mut Turn, conn: ConnId, room: &RoomName) -> Result<(), StoreError> {
         if *room == self.name {
-            self.subscribed(turn, [conn], room, self.log.head());
+            self.subscribed(turn, [conn], room, self.sent());
             return Ok(());
         }
         match self.subscriptions.add(room, conn)? {
@@ -218,8 +218,8 @@ impl<S: Sql> Room<S> {
     ) -> Result<(), StoreError> {
         match (call, answer) {
             (Call::Follow { .. }, Some(Answer::Following(seq))) => {
-                let waiting = self.subscriptions.following(room, seq)?;
-                self.subscribed(turn, waiting, room, seq);
+                let (waiting, cursor) = self.subscriptions.following(room, seq)?;
+                self.subscribed(turn, waiting, room, cursor);
             }
             (Call::Follow { .. } | Call::Unfollow { .. }, _) => {
                 for conn in self.subscriptions.not_following(room)? {
@@ -263,18 +263,26 @@ impl<S: Sql> Room<S> {
     }
 
     /// Passes a followed room's messages on to those who subscribed to it. They come together and go together.
-    fn pass_on(&mut self, turn: &mut Turn, delivery: &Delivery) -> Answer {
+    fn pass_on(&mut self, turn: &mut Turn, delivery: &Delivery) -> Result<Answer, StoreError> {
         let subscribers = self.subscriptions.subscribers(&delivery.from);
         let mut news: Vec<Rc<str>> = Vec::new();
         for (seq, frame) in delivery.frames() {
             match self.subscriptions.take(&delivery.from, seq) {
                 Some(true) => news.push(frame.into()),
                 Some(false) => {}
-                None => return Answer::NotFollowing,
+                None => return Ok(Answer::NotFollowing),
             }
         }
+        if !news.is_empty() {
+            self.subscriptions.keep(&delivery.from)?;
+        }
         self.spread(turn, subscribers, &news);
-        Answer::Confirmed(delivery.last())
+        Ok(Answer::Confirmed(delivery.last()))
+    }
+
+    /// The newest message that the room's own sockets have been sent: a newcomer still gets what waits.
+    fn sent(&self) -> Seq {
+        Seq(self.log.head().0.saturating_sub(self.batch.waiting()))
     }
 
     /// Sends all that waits to everybody, and opens the next window.

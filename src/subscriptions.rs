@@ -6,8 +6,11 @@ use crate::code::Reject;
 use crate::id::{ConnId, RoomName, Seq};
 use crate::sql::{Sql, StoreError, Value};
 
-const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS subscriptions
-    (room TEXT NOT NULL, conn TEXT NOT NULL, PRIMARY KEY (room, conn)) WITHOUT ROWID";
+const SCHEMA: [&str; 2] = [
+    "CREATE TABLE IF NOT EXISTS subscriptions
+        (room TEXT NOT NULL, conn TEXT NOT NULL, PRIMARY KEY (room, conn)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS upstreams (room TEXT PRIMARY KEY, cursor INTEGER NOT NULL) WITHOUT ROWID",
+];
 
 /// One room that is followed, or about to be, or about to be let go.
 #[derive(Debug)]
@@ -49,11 +52,14 @@ pub struct Subscriptions<S> {
 impl<S: Sql> Subscriptions<S> {
     /// Loads the subscriptions; each connection may have `limit` of them.
     pub fn open(sql: S, limit: usize) -> Result<Self, StoreError> {
-        sql.exec(SCHEMA, &[])?;
+        SCHEMA.iter().try_for_each(|table| sql.exec(table, &[]).map(drop))?;
         let mut upstreams: BTreeMap<RoomName, Upstream> = BTreeMap::new();
-        for row in sql.exec("SELECT room, conn FROM subscriptions", &[])? {
-            let Some((room, conn)) = subscription(row) else { continue };
-            upstreams.entry(room).or_insert_with(|| Upstream::new(Link::Following)).subscribers.insert(conn);
+        let statement = "SELECT room, conn, cursor FROM subscriptions LEFT JOIN upstreams USING (room)";
+        for row in sql.exec(statement, &[])? {
+            let Some((room, conn, cursor)) = subscription(row) else { continue };
+            let upstream = upstreams.entry(room).or_insert_with(|| Upstream::new(Link::Following));
+            upstream.subscribers.insert(conn);
+            upstream.cursor = cursor;
         }
         Ok(Self { sql, upstreams, limit })
     }
@@ -68,9 +74,10 @@ impl<S: Sql> Subscriptions<S> {
         self.upstreams.values().map(|upstream| upstream.subscribers.len()).sum()
     }
 
-    /// Who hears that room.
+    /// Who hears that room: those who have been told that they are subscribed.
     pub fn subscribers(&self, room: &RoomName) -> Vec<ConnId> {
-        self.upstreams.get(room).map(|upstream| upstream.subscribers.iter().copied().collect()).unwrap_or_default()
+        let told = |upstream: &Upstream| upstream.subscribers.difference(&upstream.waiting).copied().collect();
+        self.upstreams.get(room).map(told).unwrap_or_default()
     }
 
     /// A connection wants that room. `Ok(Some(seq))` when it is being followed already: the answer can go at once.
@@ -98,6 +105,9 @@ impl<S: Sql> Subscriptions<S> {
         if upstream.subscribers.remove(&conn) {
             let statement = "DELETE FROM subscriptions WHERE room = ? AND conn = ?";
             self.sql.exec(statement, &[room.into(), (&conn).into()])?;
+            if upstream.subscribers.is_empty() {
+                self.sql.exec("DELETE FROM upstreams WHERE room = ?", &[room.into()])?;
+            }
         }
         Ok(())
     }
@@ -114,14 +124,16 @@ impl<S: Sql> Subscriptions<S> {
         self.upstreams.iter_mut().filter_map(|(room, upstream)| Some((room.clone(), upstream.wish()?))).collect()
     }
 
-    /// The room is followed from `seq` on. Returns who waited to hear that; from now on they survive the room's sleep.
-    pub fn following(&mut self, room: &RoomName, seq: Seq) -> Result<BTreeSet<ConnId>, StoreError> {
-        let Some(upstream) = self.upstreams.get_mut(room) else { return Ok(BTreeSet::new()) };
+    /// The room is followed from `seq` on. Returns who waited to hear that, and the newest message before those that
+    /// they get; from now on they survive the room's sleep.
+    pub fn following(&mut self, room: &RoomName, seq: Seq) -> Result<(BTreeSet<ConnId>, Seq), StoreError> {
+        let Some(upstream) = self.upstreams.get_mut(room) else { return Ok((BTreeSet::new(), seq)) };
         upstream.link = Link::Following;
         upstream.cursor = upstream.cursor.max(seq);
-        let waiting = std::mem::take(&mut upstream.waiting);
+        let (waiting, cursor) = (std::mem::take(&mut upstream.waiting), upstream.cursor);
         waiting.iter().try_for_each(|conn| self.save(room, *conn))?;
-        Ok(waiting)
+        self.keep(room)?;
+        Ok((waiting, cursor))
     }
 
     /// The room is not followed: it was let go, or it could not be reached. Returns who waited in vain; they are out.
@@ -142,9 +154,20 @@ impl<S: Sql> Subscriptions<S> {
         self.sql.exec(statement, &[room.into(), (&conn).into()]).map(drop)
     }
 
-    /// Whether a message from there is news, and to be passed on. `None` when nobody here wants that room.
+    /// Writes down how far that room's messages came, so that none is passed on again after a sleep.
+    pub fn keep(&self, room: &RoomName) -> Result<(), StoreError> {
+        let Some(upstream) = self.upstreams.get(room).filter(|upstream| !upstream.subscribers.is_empty()) else {
+            return Ok(());
+        };
+        let statement = "INSERT INTO upstreams (room, cursor) VALUES (?, ?)
+            ON CONFLICT (room) DO UPDATE SET cursor = excluded.cursor";
+        self.sql.exec(statement, &[room.into(), upstream.cursor.0.into()]).map(drop)
+    }
+
+    /// Whether a message from there is news, and to be passed on. `None` when nobody here wants that room; while it is
+    /// being asked, somebody may yet, and a refusal would reach it after the asking.
     pub fn take(&mut self, room: &RoomName, seq: Seq) -> Option<bool> {
-        let upstream = self.upstreams.get_mut(room).filter(|upstream| !upstream.subscribers.is_empty())?;
+        let upstream = self.upstreams.get_mut(room).filter(|upstream| upstream.is_wanted())?;
         let news = upstream.cursor < seq;
         upstream.cursor = upstream.cursor.max(seq);
         Some(news)
@@ -154,6 +177,10 @@ impl<S: Sql> Subscriptions<S> {
 impl Upstream {
     const fn new(link: Link) -> Self {
         Self { subscribers: BTreeSet::new(), waiting: BTreeSet::new(), cursor: Seq(0), link }
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.link == Link::AskedToFollow || !self.subscribers.is_empty()
     }
 
     fn wish(&mut self) -> Option<Wish> {
@@ -167,7 +194,8 @@ impl Upstream {
     }
 }
 
-fn subscription(row: Vec<Value>) -> Option<(RoomName, ConnId)> {
-    let [room, conn] = <[Value; 2]>::try_from(row).ok()?;
-    Some((room.text()?.parse().ok()?, ConnId(conn.text()?.parse().ok()?)))
+fn subscription(row: Vec<Value>) -> Option<(RoomName, ConnId, Seq)> {
+    let [room, conn, cursor] = <[Value; 3]>::try_from(row).ok()?;
+    let cursor = Seq(cursor.number().unwrap_or_default());
+    Some((room.text()?.parse().ok()?, ConnId(conn.text()?.parse().ok()?), cursor))
 }
