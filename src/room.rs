@@ -167,7 +167,7 @@ impl<S: Sql> Room<S> {
                 room,
                 seq,
             },
-            Kind::Analysis | Kind::Chat | Kind::Investigation => {
+            Kind::Analysis | Kind::Chat | Kind::Investigation | Kind::System => {
                 let session_id = if room.kind() == Kind::Chat { room.id() } else { &connection };
                 ServerFrame::Connection { status: "connected", session_id, message, connection_id, room, seq }
             }
