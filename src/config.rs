@@ -14,10 +14,11 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 3] = [
+pub const SETTINGS: [Setting; 4] = [
     Setting { name: "JWT_SECRET_KEY", default: "none: every token is refused", secret: true },
     Setting { name: "BATCH_WINDOW_MS", default: "100", secret: false },
     Setting { name: "MAX_MESSAGE_BYTES", default: "1048576", secret: false },
+    Setting { name: "REQUIRE_ROOM_GRANTS", default: "false", secret: false },
 ];
 
 /// The settings, parsed.
@@ -27,6 +28,8 @@ pub struct Config {
     pub keys: Option<Keys>,
     /// The bounds.
     pub limits: Limits,
+    /// Whether a token that names no rooms opens none, rather than all.
+    pub require_room_grants: bool,
     /// What is wrong with the settings, for the log and for health.
     pub problems: Vec<String>,
 }
@@ -53,6 +56,14 @@ impl Config {
                 )),
             }
         }
+        config.require_room_grants = match lookup("REQUIRE_ROOM_GRANTS").as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(text) => {
+                config.problems.push(format!("REQUIRE_ROOM_GRANTS must be true or false, not {text:?}: true holds"));
+                true
+            }
+        };
         config
     }
 }
@@ -100,5 +111,14 @@ mod tests {
             assert_eq!(config.limits.message_bytes, 1 << 20);
             assert!(config.problems[0].contains(bad));
         }
+    }
+
+    #[test]
+    fn what_is_neither_true_nor_false_is_taken_for_the_safe_one() {
+        for (text, required, problems) in [("true", true, 0), ("false", false, 0), ("True", true, 1), ("", true, 1)] {
+            let config = parse(&[("JWT_SECRET_KEY", SECRET), ("REQUIRE_ROOM_GRANTS", text)]);
+            assert_eq!((config.require_room_grants, config.problems.len()), (required, problems), "{text:?}");
+        }
+        assert!(!parse(&[]).require_room_grants);
     }
 }

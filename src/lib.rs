@@ -13,6 +13,7 @@ pub mod config;
 mod edge;
 pub mod followers;
 pub mod gate;
+pub mod grants;
 pub mod health;
 pub mod id;
 pub mod limits;

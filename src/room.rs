@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::batch::{Batch, Priority, pack};
 use crate::code::{Refusal, Reject};
 use crate::followers::Followers;
+use crate::grants;
 use crate::id::{ConnId, Id, Kind, RoomName, Seq};
 use crate::limits::Limits;
 use crate::link::{Answer, Call, Delivery};
@@ -196,6 +197,11 @@ impl<S: Sql> Room<S> {
     }
 
     fn subscribe(&mut self, turn: &mut Turn, conn: ConnId, room: &RoomName) -> Result<(), StoreError> {
+        let Some(peer) = self.peers.get(&conn) else { return Ok(()) };
+        if let Err(refusal) = grants::check(peer.rooms.as_ref(), room) {
+            self.refuse(turn, conn, &refusal, Some("subscribe"));
+            return Ok(());
+        }
         if *room == self.name {
             self.subscribed(turn, [conn], room, self.log.head());
             return Ok(());
