@@ -23,6 +23,8 @@ pub struct Request<'a> {
     pub upgrade: bool,
     /// The `Authorization` header.
     pub authorization: Option<&'a str>,
+    /// The `Origin` header, which browsers send.
+    pub origin: Option<&'a str>,
     /// The `Sec-WebSocket-Protocol` header.
     pub protocols: Option<&'a str>,
 }
@@ -34,12 +36,20 @@ pub enum Admission {
     Connect(RoomName, Session, Option<&'static str>),
     /// Ask how the worker is, and one room if it is named.
     Health(Option<RoomName>),
+    /// Hear, as a browser, what the path takes: the route's method.
+    Preflight(&'static str),
     /// Publish in a room.
     Publish(RoomName),
 }
 
 /// Decides over a request.
 pub fn admit(request: &Request<'_>, config: &Config, moment: &mut Moment) -> Result<Admission, Refusal> {
+    if !config.origins.allow(request.origin) {
+        return Err(Reject::OriginNotAllowed.into());
+    }
+    if request.method == "OPTIONS" {
+        return Ok(Admission::Preflight(Route::at(request.path)?.method()));
+    }
     match Route::parse(request.method, request.path)? {
         Route::Health => health(request, config, moment),
         Route::Connect(room) => connect(request, config, moment, |claims| granted(claims, room)),

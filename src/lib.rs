@@ -21,6 +21,7 @@ pub mod link;
 pub mod log;
 pub mod message;
 pub mod moment;
+pub mod origin;
 pub mod protocol;
 pub mod room;
 pub mod route;

@@ -228,3 +228,38 @@ fn where_grants_are_required_a_token_without_them_opens_its_users_room_alone() {
     let granted = format!("token={}", token(json!({"rooms": ["chat:1"]})));
     assert!(decide_by(&required, upgrade("/api/v1/ws/chat/1", &granted)).is_ok());
 }
+
+#[test]
+fn a_page_of_another_origin_is_refused_before_anything_else() {
+    let listed = configured("ALLOWED_ORIGINS", "https://cidadao.ai");
+    let query = format!("token={}", token(json!({})));
+    for (origin, allowed) in [(None, true), (Some("https://cidadao.ai"), true), (Some("https://evil.com"), false)] {
+        for request in [
+            upgrade("/api/v1/ws/chat/1", &query),
+            Request { upgrade: false, ..upgrade("/api/v1/ws/health", "") },
+            Request { method: "OPTIONS", upgrade: false, ..upgrade("/api/v1/ws/health", "") },
+        ] {
+            let decision = decide_by(&listed, Request { origin, ..request });
+            assert_eq!(decision.as_ref().err(), (!allowed).then_some(&Reject::OriginNotAllowed), "{origin:?}");
+            assert!(decide(Request { origin, ..request }).is_ok(), "without a list any origin will do");
+        }
+    }
+    let bad = Request { origin: Some("https://evil.com"), ..upgrade("/nowhere", "token=bad") };
+    assert_eq!(decide_by(&listed, bad), Err(Reject::OriginNotAllowed));
+}
+
+#[test]
+fn a_preflight_hears_the_method_of_its_path_and_needs_no_token() {
+    for (path, want) in [
+        ("/api/v1/ws/health", Ok(Admission::Preflight("GET"))),
+        ("/api/v1/ws", Ok(Admission::Preflight("GET"))),
+        ("/api/v1/ws/chat/1", Ok(Admission::Preflight("GET"))),
+        ("/api/v1/ws/chat/1/messages", Ok(Admission::Preflight("POST"))),
+        ("/api/v1/ws/system/messages", Ok(Admission::Preflight("POST"))),
+        ("/api/v1/ws/rooms/1", Err(Reject::NotFound)),
+        ("/api/v1/ws/chat/%20/messages", Err(Reject::InvalidId)),
+    ] {
+        let preflight = Request { method: "OPTIONS", path, origin: Some("https://cidadao.ai"), ..Request::default() };
+        assert_eq!(decide(preflight), want, "{path}");
+    }
+}
