@@ -23,6 +23,7 @@ for (const [target, fault] of [
     const broken = await fetch(worker.url(`/fault/${target}/${fault}`));
     for (const response of [broken, await slow]) {
       assert.equal(response.status, 500);
+      assert.equal(response.headers.get("access-control-allow-origin"), "*");
       const { error } = (await response.json()) as { error: { code: string; retry: boolean } };
       assert.deepEqual([error.code, error.retry], ["INTERNAL", true]);
     }

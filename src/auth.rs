@@ -4,9 +4,10 @@ use std::fmt;
 
 use jwt_compact::alg::{Hs256, Hs256Key};
 use jwt_compact::{AlgorithmExt, Token, UntrustedToken};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 
+use crate::grants::Grants;
 use crate::id::Id;
 use crate::moment::Millis;
 
@@ -52,6 +53,8 @@ pub struct Claims {
     pub service: bool,
     /// When it ends.
     pub expires: Millis,
+    /// The rooms it opens, when it names them.
+    pub rooms: Option<Grants>,
 }
 
 /// The claims besides `exp` and `nbf`, which the token library reads.
@@ -61,6 +64,13 @@ struct Custom {
     role: Option<String>,
     #[serde(rename = "type")]
     kind: String,
+    #[serde(default, deserialize_with = "present")]
+    rooms: Option<Grants>,
+}
+
+/// A claim that is there must be good: `null` is not the same as none.
+fn present<'de, D: Deserializer<'de>>(claim: D) -> Result<Option<Grants>, D::Error> {
+    Grants::deserialize(claim).map(Some)
 }
 
 /// Header fields that change what a signature means. A token that marks any as critical is not one of ours.
@@ -91,6 +101,7 @@ pub fn verify(token: &str, keys: &Keys, now: Millis) -> Option<Claims> {
         user: claims.custom.sub.clone(),
         service: claims.custom.role.as_deref() == Some("service"),
         expires,
+        rooms: claims.custom.rooms.clone(),
     })
 }
 
@@ -150,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_token_of_the_backend_says_who_it_is() {
-        let ana = Claims { user: "ana".parse().unwrap(), service: false, expires: Millis(NOW.0 + 60_000) };
+        let ana = Claims { user: "ana".parse().unwrap(), service: false, expires: Millis(NOW.0 + 60_000), rooms: None };
         assert_eq!(check(&claims()), Some(ana.clone()));
         assert_eq!(check(&with("role", json!("service"))), Some(Claims { service: true, ..ana.clone() }));
         assert_eq!(check(&without("role")), Some(ana));
@@ -189,6 +200,17 @@ mod tests {
             with("role", json!(7)),
         ] {
             assert_eq!(check(&bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_token_names_its_rooms_well_or_is_bad() {
+        let rooms = json!(["investigation:1", "chat:*"]);
+        let named = check(&with("rooms", rooms.clone())).unwrap().rooms;
+        assert_eq!(serde_json::to_value(named).unwrap(), rooms);
+        assert_eq!(check(&with("rooms", json!([]))).unwrap().rooms, Some(Grants::default()));
+        for bad in [json!(null), json!("chat:*"), json!([7]), json!(["rooms:1"]), json!(vec!["chat:*"; 65])] {
+            assert_eq!(check(&with("rooms", bad.clone())), None, "{bad}");
         }
     }
 

@@ -26,6 +26,8 @@ pub enum Reject {
     MethodNotAllowed,
     /// No such path.
     NotFound,
+    /// A page of an origin that is not on the list.
+    OriginNotAllowed,
     /// The frame or the body is larger than the limit.
     TooLarge,
     /// One connection follows as many rooms as it may.
@@ -52,7 +54,7 @@ const fn row(code: &'static str, status: u16, retry: bool, meaning: &'static str
 
 impl Reject {
     /// All of them, for tests and for the published table.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::BinaryNotSupported,
         Self::Forbidden,
         Self::Internal,
@@ -63,6 +65,7 @@ impl Reject {
         Self::InvalidToken,
         Self::MethodNotAllowed,
         Self::NotFound,
+        Self::OriginNotAllowed,
         Self::TooLarge,
         Self::TooManySubscriptions,
         Self::Unavailable,
@@ -84,6 +87,7 @@ impl Reject {
             Self::InvalidToken => row("INVALID_TOKEN", 401, false, "A valid access token is required."),
             Self::MethodNotAllowed => row("METHOD_NOT_ALLOWED", 405, false, "This path does not take that method."),
             Self::NotFound => row("NOT_FOUND", 404, false, "There is nothing at this path."),
+            Self::OriginNotAllowed => row("ORIGIN_NOT_ALLOWED", 403, false, "Pages of this origin may not come here."),
             Self::TooLarge => row("TOO_LARGE", 413, false, "That is larger than a message may be."),
             Self::TooManySubscriptions => {
                 row("TOO_MANY_SUBSCRIPTIONS", 429, false, "This connection follows as many rooms as it may.")

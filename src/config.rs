@@ -2,6 +2,7 @@
 
 use crate::auth::Keys;
 use crate::limits::Limits;
+use crate::origin::Origins;
 
 /// One setting: its name, what it is when unset, and what it means.
 pub struct Setting {
@@ -14,10 +15,12 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 3] = [
+pub const SETTINGS: [Setting; 5] = [
+    Setting { name: "ALLOWED_ORIGINS", default: "empty: any origin", secret: false },
     Setting { name: "JWT_SECRET_KEY", default: "none: every token is refused", secret: true },
     Setting { name: "BATCH_WINDOW_MS", default: "100", secret: false },
     Setting { name: "MAX_MESSAGE_BYTES", default: "1048576", secret: false },
+    Setting { name: "REQUIRE_ROOM_GRANTS", default: "false", secret: false },
 ];
 
 /// The settings, parsed.
@@ -27,6 +30,10 @@ pub struct Config {
     pub keys: Option<Keys>,
     /// The bounds.
     pub limits: Limits,
+    /// Whose pages may come.
+    pub origins: Origins,
+    /// Whether a token that names no rooms opens none, rather than all.
+    pub require_room_grants: bool,
     /// What is wrong with the settings, for the log and for health.
     pub problems: Vec<String>,
 }
@@ -53,6 +60,17 @@ impl Config {
                 )),
             }
         }
+        let (origins, bad) = Origins::parse(&lookup("ALLOWED_ORIGINS").unwrap_or_default());
+        config.origins = origins;
+        config.problems.extend(bad.iter().map(|invalid| format!("ALLOWED_ORIGINS: {invalid}: it is ignored")));
+        config.require_room_grants = match lookup("REQUIRE_ROOM_GRANTS").as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(text) => {
+                config.problems.push(format!("REQUIRE_ROOM_GRANTS must be true or false, not {text:?}: true holds"));
+                true
+            }
+        };
         config
     }
 }
@@ -100,5 +118,23 @@ mod tests {
             assert_eq!(config.limits.message_bytes, 1 << 20);
             assert!(config.problems[0].contains(bad));
         }
+    }
+
+    #[test]
+    fn a_bad_origin_is_named_and_the_good_ones_hold() {
+        let config = parse(&[("JWT_SECRET_KEY", SECRET), ("ALLOWED_ORIGINS", "https://cidadao.ai,cidadao.org")]);
+        assert!(config.origins.allow(Some("https://cidadao.ai")));
+        assert!(!config.origins.allow(Some("https://cidadao.org")));
+        assert_eq!(config.problems.len(), 1);
+        assert!(config.problems[0].contains("cidadao.org"), "{:?}", config.problems);
+    }
+
+    #[test]
+    fn what_is_neither_true_nor_false_is_taken_for_the_safe_one() {
+        for (text, required, problems) in [("true", true, 0), ("false", false, 0), ("True", true, 1), ("", true, 1)] {
+            let config = parse(&[("JWT_SECRET_KEY", SECRET), ("REQUIRE_ROOM_GRANTS", text)]);
+            assert_eq!((config.require_room_grants, config.problems.len()), (required, problems), "{text:?}");
+        }
+        assert!(!parse(&[]).require_room_grants);
     }
 }

@@ -3,6 +3,7 @@
 use crate::auth::{self, Claims};
 use crate::code::{Refusal, Reject};
 use crate::config::Config;
+use crate::grants;
 use crate::id::{ConnId, Kind, RoomName};
 use crate::moment::Moment;
 use crate::protocol::SUBPROTOCOL;
@@ -22,6 +23,8 @@ pub struct Request<'a> {
     pub upgrade: bool,
     /// The `Authorization` header.
     pub authorization: Option<&'a str>,
+    /// The `Origin` header, which browsers send.
+    pub origin: Option<&'a str>,
     /// The `Sec-WebSocket-Protocol` header.
     pub protocols: Option<&'a str>,
 }
@@ -33,21 +36,28 @@ pub enum Admission {
     Connect(RoomName, Session, Option<&'static str>),
     /// Ask how the worker is, and one room if it is named.
     Health(Option<RoomName>),
+    /// Hear, as a browser, what the path takes: the route's method.
+    Preflight(&'static str),
     /// Publish in a room.
     Publish(RoomName),
 }
 
 /// Decides over a request.
 pub fn admit(request: &Request<'_>, config: &Config, moment: &mut Moment) -> Result<Admission, Refusal> {
-    let route = Route::parse(request.method, request.path)?;
-    match route {
+    if !config.origins.allow(request.origin) {
+        return Err(Reject::OriginNotAllowed.into());
+    }
+    if request.method == "OPTIONS" {
+        return Ok(Admission::Preflight(Route::at(request.path)?.method()));
+    }
+    match Route::parse(request.method, request.path)? {
         Route::Health => health(request, config, moment),
-        Route::Connect(room) => connect(request, config, moment, |_| room),
-        Route::ConnectUser => connect(request, config, moment, |claims| RoomName::new(Kind::User, claims.user.clone())),
-        Route::Publish(room) => {
-            service(request, config, moment)?;
-            Ok(Admission::Publish(room))
+        Route::Connect(room) => connect(request, config, moment, |claims| granted(claims, room)),
+        // A user's own room needs no grant.
+        Route::ConnectUser => {
+            connect(request, config, moment, |claims| Ok(RoomName::new(Kind::User, claims.user.clone())))
         }
+        Route::Publish(room) => granted(&service(request, config, moment)?, room).map(Admission::Publish),
     }
 }
 
@@ -55,9 +65,10 @@ fn connect(
     request: &Request<'_>,
     config: &Config,
     moment: &mut Moment,
-    room: impl FnOnce(&Claims) -> RoomName,
+    room: impl FnOnce(&Claims) -> Result<RoomName, Refusal>,
 ) -> Result<Admission, Refusal> {
     let claims = authenticate(request, config, moment)?;
+    let room = room(&claims)?;
     if !request.upgrade {
         return Err(Reject::UpgradeRequired.into());
     }
@@ -65,25 +76,32 @@ fn connect(
     let agreed = protocols(request).any(|offered| offered == SUBPROTOCOL).then_some(SUBPROTOCOL);
     let session = Session {
         conn: ConnId(moment.uuid()),
-        user: claims.user.clone(),
+        user: claims.user,
         expires: claims.expires,
         connection_type: connection_type.as_deref().and_then(ConnectionType::parse).unwrap_or_default(),
         batches: agreed.is_some(),
+        rooms: claims.rooms,
     };
-    Ok(Admission::Connect(room(&claims), session, agreed))
+    Ok(Admission::Connect(room, session, agreed))
 }
 
-/// Anyone may ask how the worker is; how a room is, only a service.
+/// Anyone may ask how the worker is; how a room is, only a service that may enter it.
 fn health(request: &Request<'_>, config: &Config, moment: &Moment) -> Result<Admission, Refusal> {
     let Some(room) = parameter(request.query, "room") else { return Ok(Admission::Health(None)) };
-    service(request, config, moment)?;
+    let claims = service(request, config, moment)?;
     let room = room.parse().map_err(|invalid: crate::id::InvalidId| Reject::InvalidId.because(invalid.0))?;
-    Ok(Admission::Health(Some(room)))
+    granted(&claims, room).map(|room| Admission::Health(Some(room)))
 }
 
-fn service(request: &Request<'_>, config: &Config, moment: &Moment) -> Result<(), Refusal> {
-    match authenticate(request, config, moment)?.service {
-        true => Ok(()),
+/// The room, if the token opens it.
+fn granted(claims: &Claims, room: RoomName) -> Result<RoomName, Refusal> {
+    grants::check(claims.rooms.as_ref(), &room).map(|()| room)
+}
+
+fn service(request: &Request<'_>, config: &Config, moment: &Moment) -> Result<Claims, Refusal> {
+    let claims = authenticate(request, config, moment)?;
+    match claims.service {
+        true => Ok(claims),
         false => Err(Reject::Forbidden.because("Only a token with the role `service` may do that.")),
     }
 }
@@ -91,7 +109,11 @@ fn service(request: &Request<'_>, config: &Config, moment: &Moment) -> Result<()
 fn authenticate(request: &Request<'_>, config: &Config, moment: &Moment) -> Result<Claims, Refusal> {
     let keys = config.keys.as_ref().ok_or(Reject::InvalidToken)?;
     let claims = token(request).and_then(|token| auth::verify(&token, keys, moment.now));
-    Ok(claims.ok_or(Reject::InvalidToken)?)
+    let mut claims = claims.ok_or(Reject::InvalidToken)?;
+    if config.require_room_grants {
+        claims.rooms.get_or_insert_default();
+    }
+    Ok(claims)
 }
 
 /// The token: from the header, from the list of subprotocols, from the query; the first that there is.

@@ -83,12 +83,14 @@ pub enum Kind {
     Chat,
     /// People who watch one investigation.
     Investigation,
+    /// Everybody, in the one room `system:all`.
+    System,
     /// All devices of one user.
     User,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Analysis, Self::Chat, Self::Investigation, Self::User];
+    const ALL: [Self; 5] = [Self::Analysis, Self::Chat, Self::Investigation, Self::System, Self::User];
 
     /// The kind as it stands before the colon of a room's name.
     pub const fn as_str(self) -> &'static str {
@@ -96,8 +98,17 @@ impl Kind {
             Self::Analysis => "analysis",
             Self::Chat => "chat",
             Self::Investigation => "investigation",
+            Self::System => "system",
             Self::User => "user",
         }
+    }
+}
+
+impl FromStr for Kind {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(InvalidId("no such kind of room"))
     }
 }
 
@@ -110,9 +121,14 @@ pub struct RoomName {
 }
 
 impl RoomName {
-    /// The room of this kind and id.
+    /// The room of this kind and id. Of the kind [`Kind::System`] there is but [`Self::system`].
     pub const fn new(kind: Kind, id: Id) -> Self {
         Self { kind, id }
+    }
+
+    /// `system:all`, where messages for everybody are published.
+    pub fn system() -> Self {
+        Self::new(Kind::System, Id("all".to_owned()))
     }
 
     /// What the room is about.
@@ -131,8 +147,11 @@ impl FromStr for RoomName {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let (kind, id) = text.split_once(':').ok_or(InvalidId("a room's name is <kind>:<id>"))?;
-        let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind);
-        Ok(Self::new(kind.ok_or(InvalidId("no such kind of room"))?, id.parse()?))
+        let name = Self::new(kind.parse()?, id.parse()?);
+        match name.kind == Kind::System && name != Self::system() {
+            true => Err(InvalidId("the one room of its kind is system:all")),
+            false => Ok(name),
+        }
     }
 }
 
@@ -196,10 +215,20 @@ mod tests {
 
     #[test]
     fn a_room_name_reads_back_as_it_was_written() {
-        for text in ["investigation:1", "analysis:a:b", "chat:s", "user:ana@example.org"] {
+        for text in ["investigation:1", "analysis:a:b", "chat:s", "system:all", "user:ana@example.org"] {
             assert_eq!(text.parse::<RoomName>().unwrap().to_string(), text);
         }
-        for bad in ["", "investigation", "investigation:", "rooms:1", ":1", "Investigation:1"] {
+        for bad in [
+            "",
+            "investigation",
+            "investigation:",
+            "rooms:1",
+            ":1",
+            "Investigation:1",
+            "system:",
+            "system:al",
+            "system:all:",
+        ] {
             assert!(bad.parse::<RoomName>().is_err(), "{bad}");
         }
     }

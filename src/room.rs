@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::batch::{Batch, Priority, pack};
 use crate::code::{Refusal, Reject};
 use crate::followers::Followers;
+use crate::grants;
 use crate::id::{ConnId, Id, Kind, RoomName, Seq};
 use crate::limits::Limits;
 use crate::link::{Answer, Call, Delivery};
@@ -167,7 +168,7 @@ impl<S: Sql> Room<S> {
                 room,
                 seq,
             },
-            Kind::Analysis | Kind::Chat | Kind::Investigation => {
+            Kind::Analysis | Kind::Chat | Kind::Investigation | Kind::System => {
                 let session_id = if room.kind() == Kind::Chat { room.id() } else { &connection };
                 ServerFrame::Connection { status: "connected", session_id, message, connection_id, room, seq }
             }
@@ -196,6 +197,11 @@ impl<S: Sql> Room<S> {
     }
 
     fn subscribe(&mut self, turn: &mut Turn, conn: ConnId, room: &RoomName) -> Result<(), StoreError> {
+        let Some(peer) = self.peers.get(&conn) else { return Ok(()) };
+        if let Err(refusal) = grants::check(peer.rooms.as_ref(), room) {
+            self.refuse(turn, conn, &refusal, Some("subscribe"));
+            return Ok(());
+        }
         if *room == self.name {
             self.subscribed(turn, [conn], room, self.sent());
             return Ok(());

@@ -14,26 +14,41 @@ pub enum Route {
     Connect(RoomName),
     /// `GET /api/v1/ws`: a socket in the room of the token's user.
     ConnectUser,
-    /// `POST /api/v1/ws/{investigations|analysis|chat|users}/{id}/messages`: messages for that room.
+    /// `POST /api/v1/ws/{investigations|analysis|chat|users}/{id}/messages`: messages for that room; and
+    /// `POST /api/v1/ws/system/messages`: messages for the one room that nobody opens.
     Publish(RoomName),
 }
 
 impl Route {
     /// The route of a request, or why there is none.
     pub fn parse(method: &str, path: &str) -> Result<Self, Refusal> {
-        let path = path.strip_prefix("/api/v1/ws").ok_or(Reject::NotFound)?;
-        let segments: Vec<&str> = path.strip_suffix('/').unwrap_or(path).split('/').collect();
-        let (allowed, route) = match segments.as_slice() {
-            [""] => ("GET", Self::ConnectUser),
-            ["", "health"] => ("GET", Self::Health),
-            ["", collection, id] if *collection != "users" => ("GET", Self::Connect(room(collection, id)?)),
-            ["", collection, id, "messages"] => ("POST", Self::Publish(room(collection, id)?)),
-            _ => return Err(Reject::NotFound.into()),
-        };
-        if method != allowed {
-            return Err(Reject::MethodNotAllowed.because(format!("This path takes {allowed}.")));
+        let route = Self::at(path)?;
+        if method != route.method() {
+            return Err(Reject::MethodNotAllowed.because(format!("This path takes {}.", route.method())));
         }
         Ok(route)
+    }
+
+    /// The route at a path, whatever the method.
+    pub fn at(path: &str) -> Result<Self, Refusal> {
+        let path = path.strip_prefix("/api/v1/ws").ok_or(Reject::NotFound)?;
+        let segments: Vec<&str> = path.strip_suffix('/').unwrap_or(path).split('/').collect();
+        match segments.as_slice() {
+            [""] => Ok(Self::ConnectUser),
+            ["", "health"] => Ok(Self::Health),
+            ["", "system", "messages"] => Ok(Self::Publish(RoomName::system())),
+            ["", collection, id] if *collection != "users" => room(collection, id).map(Self::Connect),
+            ["", collection, id, "messages"] => room(collection, id).map(Self::Publish),
+            _ => Err(Reject::NotFound.into()),
+        }
+    }
+
+    /// The one method that it takes.
+    pub const fn method(&self) -> &'static str {
+        match self {
+            Self::Connect(_) | Self::ConnectUser | Self::Health => "GET",
+            Self::Publish(_) => "POST",
+        }
     }
 }
 
@@ -64,6 +79,7 @@ mod tests {
             ("GET", "/api/v1/ws/analysis/a/", Route::Connect("analysis:a".parse().unwrap())),
             ("GET", "/api/v1/ws/chat/a%3Ab", Route::Connect("chat:a:b".parse().unwrap())),
             ("POST", "/api/v1/ws/chat/s/messages", Route::Publish("chat:s".parse().unwrap())),
+            ("POST", "/api/v1/ws/system/messages", Route::Publish(RoomName::system())),
             ("POST", "/api/v1/ws/users/ana%40x.org/messages", Route::Publish("user:ana@x.org".parse().unwrap())),
         ] {
             assert_eq!(Route::parse(method, path), Ok(route), "{method} {path}");
@@ -78,9 +94,13 @@ mod tests {
             ("GET", "/api/v1/ws//", Reject::NotFound),
             ("GET", "/api/v1/ws/rooms/1", Reject::NotFound),
             ("GET", "/api/v1/ws/users/ana", Reject::NotFound),
+            ("GET", "/api/v1/ws/system", Reject::NotFound),
+            ("GET", "/api/v1/ws/system/all", Reject::NotFound),
+            ("POST", "/api/v1/ws/system/all/messages", Reject::NotFound),
             ("POST", "/api/v1/ws/chat/s/messages/1", Reject::NotFound),
             ("POST", "/api/v1/ws", Reject::MethodNotAllowed),
             ("GET", "/api/v1/ws/chat/s/messages", Reject::MethodNotAllowed),
+            ("GET", "/api/v1/ws/system/messages", Reject::MethodNotAllowed),
             ("GET", "/api/v1/ws/chat//", Reject::InvalidId),
             ("GET", "/api/v1/ws/chat/%20", Reject::InvalidId),
             ("GET", "/api/v1/ws/chat/%ff", Reject::InvalidId),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::grants::Grants;
 use crate::id::{ConnId, Id};
 use crate::moment::Millis;
 
@@ -19,6 +20,9 @@ pub struct Session {
     /// Whether it takes several messages in one `batch` frame.
     #[serde(default)]
     pub batches: bool,
+    /// The rooms that it may hear, when they are limited. Beyond them only the one that it was opened in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rooms: Option<Grants>,
 }
 
 /// The old servers' word for what a general connection is meant for. It changes nothing but the welcome.
@@ -52,7 +56,8 @@ impl Session {
         serde_json::from_str(text).ok()
     }
 
-    /// The session as JSON, under 1 KiB of the 16 KiB that a socket can carry.
+    /// The session as JSON: under 1 KiB, and under 10 KiB with as many [`Grants`] as there can be, of the 16 KiB that
+    /// a socket can carry.
     pub fn encode(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -69,11 +74,25 @@ mod tests {
             conn: ConnId(Uuid::max()),
             user: "u".repeat(128).parse().unwrap(),
             expires: Millis(u64::MAX),
-            connection_type: ConnectionType::General,
+            connection_type: ConnectionType::Investigation,
             batches: true,
+            rooms: None,
         };
         assert_eq!(Session::decode(&session.encode()), Some(session.clone()));
         assert!(session.encode().len() < 1024);
+
+        let longest = format!("investigation:{}", "i".repeat(Id::MAX_BYTES));
+        let rooms = Some(vec![longest; Grants::MAX].try_into().unwrap());
+        let limited = Session { rooms, ..session };
+        assert_eq!(Session::decode(&limited.encode()), Some(limited.clone()));
+        assert!(limited.encode().len() < 10 * 1024);
+    }
+
+    #[test]
+    fn a_session_from_before_there_were_grants_is_not_limited() {
+        let old =
+            r#"{"conn":"ffffffff-ffff-ffff-ffff-ffffffffffff","user":"ana","expires":7,"connection_type":"general"}"#;
+        assert_eq!(Session::decode(old).unwrap().rooms, None);
     }
 
     #[test]

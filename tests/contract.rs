@@ -1,4 +1,5 @@
 //! What several files say of the same thing is the same.
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 

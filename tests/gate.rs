@@ -1,4 +1,5 @@
 //! Who may do what, decided without a server.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use cidadao_realtime::code::Reject;
 use cidadao_realtime::config::Config;
@@ -13,7 +14,13 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const NOW: u64 = 1_761_937_200;
 
 fn config() -> Config {
-    Config::parse(|name| (name == "JWT_SECRET_KEY").then(|| SECRET.to_owned()))
+    configured("", "")
+}
+
+/// The settings with one more.
+fn configured(setting: &str, value: &str) -> Config {
+    let settings = [("JWT_SECRET_KEY", SECRET), (setting, value)];
+    Config::parse(|name| settings.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
 }
 
 fn token(claims: Value) -> String {
@@ -23,8 +30,12 @@ fn token(claims: Value) -> String {
 }
 
 fn decide(request: Request<'_>) -> Result<Admission, Reject> {
+    decide_by(&config(), request)
+}
+
+fn decide_by(config: &Config, request: Request<'_>) -> Result<Admission, Reject> {
     let mut moment = Moment::new(Millis(NOW * 1000), [1; 16]);
-    admit(&request, &config(), &mut moment).map_err(|refusal| refusal.reject)
+    admit(&request, config, &mut moment).map_err(|refusal| refusal.reject)
 }
 
 fn upgrade<'a>(path: &'a str, query: &'a str) -> Request<'a> {
@@ -116,4 +127,139 @@ fn every_admitted_connection_is_another() {
         other => panic!("{other:?}"),
     };
     assert_ne!(connect(), connect());
+}
+
+#[test]
+fn a_token_that_names_rooms_opens_those_and_its_users_own() {
+    let query = format!("token={}", token(json!({"rooms": ["investigation:1", "chat:*"]})));
+    for (path, opened) in [
+        ("/api/v1/ws", Ok("user:ana")),
+        ("/api/v1/ws/investigations/1", Ok("investigation:1")),
+        ("/api/v1/ws/chat/any", Ok("chat:any")),
+        ("/api/v1/ws/investigations/2", Err(Reject::Forbidden)),
+        ("/api/v1/ws/analysis/1", Err(Reject::Forbidden)),
+    ] {
+        let decision = decide(upgrade(path, &query));
+        if let Ok(Admission::Connect(_, session, _)) = &decision {
+            assert!(
+                session.rooms.as_ref().unwrap().allows(&"chat:other".parse().unwrap()),
+                "the session is limited too"
+            );
+        }
+        let room = decision.map(|admission| {
+            let Admission::Connect(room, ..) = admission else { panic!("{admission:?}") };
+            room.to_string()
+        });
+        assert_eq!(room, opened.map(str::to_owned), "{path}");
+        let plain = decide(Request { upgrade: false, ..upgrade(path, &query) });
+        assert_eq!(plain, Err(opened.map_or_else(|reject| reject, |_| Reject::UpgradeRequired)), "{path}");
+    }
+}
+
+#[test]
+fn a_service_that_names_rooms_publishes_and_counts_there_alone() {
+    let service =
+        |rooms: Value| format!("Bearer {}", token(json!({"sub": "backend", "role": "service", "rooms": rooms})));
+    let some = service(json!(["investigation:1", "user:*"]));
+    let system = service(json!(["system:all"]));
+    let systems = service(json!(["system:*"]));
+    for (authorization, collection, room, good) in [
+        (&some, "investigations/1", "investigation:1", true),
+        (&some, "users/ana", "user:ana", true),
+        (&some, "investigations/2", "investigation:2", false),
+        (&some, "chat/1", "chat:1", false),
+        (&some, "system", "system:all", false),
+        (&system, "system", "system:all", true),
+        (&systems, "system", "system:all", true),
+        (&system, "users/backend", "user:backend", false),
+    ] {
+        let authorization = Some(authorization.as_str());
+        let (path, query) = (format!("/api/v1/ws/{collection}/messages"), format!("room={room}"));
+        let named = || room.parse().unwrap();
+        let publish = decide(Request { method: "POST", path: &path, authorization, ..Request::default() });
+        assert_eq!(publish, if good { Ok(Admission::Publish(named())) } else { Err(Reject::Forbidden) }, "{path}");
+        let health = Request { upgrade: false, authorization, ..upgrade("/api/v1/ws/health", &query) };
+        let want = if good { Ok(Admission::Health(Some(named()))) } else { Err(Reject::Forbidden) };
+        assert_eq!(decide(health), want, "{query}");
+    }
+}
+
+#[test]
+fn a_user_with_a_grant_is_still_no_service() {
+    let user = format!("Bearer {}", token(json!({"rooms": ["chat:1", "system:*"]})));
+    for path in ["/api/v1/ws/chat/1/messages", "/api/v1/ws/system/messages"] {
+        let publish = Request { method: "POST", path, authorization: Some(&user), ..Request::default() };
+        assert_eq!(decide(publish), Err(Reject::Forbidden));
+    }
+}
+
+#[test]
+fn a_claim_that_is_malformed_makes_a_bad_token() {
+    for rooms in
+        [json!(null), json!("chat:1"), json!(["chat"]), json!(["rooms:*"]), json!([1]), json!(vec!["chat:*"; 65])]
+    {
+        let query = format!("token={}", token(json!({"rooms": rooms})));
+        for path in ["/api/v1/ws", "/api/v1/ws/chat/1"] {
+            assert_eq!(decide(upgrade(path, &query)), Err(Reject::InvalidToken), "{rooms}");
+        }
+    }
+}
+
+#[test]
+fn where_grants_are_required_a_token_without_them_opens_its_users_room_alone() {
+    let required = configured("REQUIRE_ROOM_GRANTS", "true");
+    let query = format!("token={}", token(json!({})));
+    let Ok(Admission::Connect(_, session, _)) = decide_by(&required, upgrade("/api/v1/ws", &query)) else { panic!() };
+    assert!(!session.rooms.unwrap().allows(&"investigation:1".parse().unwrap()), "nor can it subscribe anywhere");
+    assert_eq!(decide_by(&required, upgrade("/api/v1/ws/chat/1", &query)), Err(Reject::Forbidden));
+
+    let service = format!("Bearer {}", token(json!({"role": "service"})));
+    let ask =
+        |method, path, query| Request { method, path, query, authorization: Some(&service), ..Request::default() };
+    let health = "/api/v1/ws/health";
+    for (request, want) in [
+        (ask("POST", "/api/v1/ws/chat/1/messages", ""), Err(Reject::Forbidden)),
+        (ask("GET", health, "room=chat:1"), Err(Reject::Forbidden)),
+        (ask("GET", health, ""), Ok(Admission::Health(None))),
+    ] {
+        assert_eq!(decide_by(&required, request), want, "{request:?}");
+    }
+
+    let granted = format!("token={}", token(json!({"rooms": ["chat:1"]})));
+    assert!(decide_by(&required, upgrade("/api/v1/ws/chat/1", &granted)).is_ok());
+}
+
+#[test]
+fn a_page_of_another_origin_is_refused_before_anything_else() {
+    let listed = configured("ALLOWED_ORIGINS", "https://cidadao.ai");
+    let query = format!("token={}", token(json!({})));
+    for (origin, allowed) in [(None, true), (Some("https://cidadao.ai"), true), (Some("https://evil.com"), false)] {
+        for request in [
+            upgrade("/api/v1/ws/chat/1", &query),
+            Request { upgrade: false, ..upgrade("/api/v1/ws/health", "") },
+            Request { method: "OPTIONS", upgrade: false, ..upgrade("/api/v1/ws/health", "") },
+        ] {
+            let decision = decide_by(&listed, Request { origin, ..request });
+            assert_eq!(decision.as_ref().err(), (!allowed).then_some(&Reject::OriginNotAllowed), "{origin:?}");
+            assert!(decide(Request { origin, ..request }).is_ok(), "without a list any origin will do");
+        }
+    }
+    let bad = Request { origin: Some("https://evil.com"), ..upgrade("/nowhere", "token=bad") };
+    assert_eq!(decide_by(&listed, bad), Err(Reject::OriginNotAllowed));
+}
+
+#[test]
+fn a_preflight_hears_the_method_of_its_path_and_needs_no_token() {
+    for (path, want) in [
+        ("/api/v1/ws/health", Ok(Admission::Preflight("GET"))),
+        ("/api/v1/ws", Ok(Admission::Preflight("GET"))),
+        ("/api/v1/ws/chat/1", Ok(Admission::Preflight("GET"))),
+        ("/api/v1/ws/chat/1/messages", Ok(Admission::Preflight("POST"))),
+        ("/api/v1/ws/system/messages", Ok(Admission::Preflight("POST"))),
+        ("/api/v1/ws/rooms/1", Err(Reject::NotFound)),
+        ("/api/v1/ws/chat/%20/messages", Err(Reject::InvalidId)),
+    ] {
+        let preflight = Request { method: "OPTIONS", path, origin: Some("https://cidadao.ai"), ..Request::default() };
+        assert_eq!(decide(preflight), want, "{path}");
+    }
 }

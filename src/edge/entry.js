@@ -31,13 +31,15 @@ function guard(call) {
 }
 
 const INTERNAL = { code: "INTERNAL", message: "Something failed on our side; please try again.", retry: true };
+/** The list of origins is gone with the instance; this answer may be read by all. */
+const HEADERS = { "access-control-allow-origin": "*", "cache-control": "no-store" };
 
 async function answer(call) {
   try {
     return await guard(call);
   } catch (error) {
     console.error("request failed:", error);
-    return Response.json({ error: INTERNAL }, { status: 500, headers: { "cache-control": "no-store" } });
+    return Response.json({ error: INTERNAL }, { status: 500, headers: HEADERS });
   }
 }
 

@@ -22,6 +22,7 @@ use crate::gate::{self, Admission};
 use crate::health::Health;
 use crate::id::RoomName;
 use crate::moment::{Millis, Moment};
+use crate::origin::{self, Header};
 use crate::protocol::{ErrorData, ServerFrame, error_body};
 use crate::session::Session;
 
@@ -47,16 +48,23 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
     if let Some(room) = fault::target(&request) {
         return fault::inject(&env, &room, &request).await;
     }
+    let config = config(&env);
     let upgrade = header(&request, "upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket"));
-    match serve(request, &env, upgrade).await {
-        Ok(response) => Ok(response),
-        Err(refusal) if upgrade => refuse_socket(&refusal),
-        Err(refusal) => refuse(&refusal),
-    }
+    let allowed = config.origins.headers(header(&request, "origin").as_deref());
+    let response = match serve(request, &env, &config, upgrade).await {
+        Ok(response) => response,
+        Err(refusal) if upgrade => refuse_socket(&refusal)?,
+        Err(refusal) => refuse(&refusal)?,
+    };
+    if response.status_code() == 101 { Ok(response) } else { with_headers(response, allowed) }
 }
 
-async fn serve(mut request: Request, env: &Env, upgrade: bool) -> std::result::Result<Response, Refusal> {
-    let config = config(env);
+async fn serve(
+    mut request: Request,
+    env: &Env,
+    config: &Config,
+    upgrade: bool,
+) -> std::result::Result<Response, Refusal> {
     let url = request.url().map_err(|_| Reject::NotFound)?;
     let admission = gate::admit(
         &gate::Request {
@@ -65,14 +73,18 @@ async fn serve(mut request: Request, env: &Env, upgrade: bool) -> std::result::R
             query: url.query().unwrap_or_default(),
             upgrade,
             authorization: header(&request, "authorization").as_deref(),
+            origin: header(&request, "origin").as_deref(),
             protocols: header(&request, AGREED).as_deref(),
         },
-        &config,
+        config,
         &mut moment()?,
     )?;
     match admission {
         Admission::Connect(room, session, agreed) => connect(env, &room, &session, agreed).await.map_err(internal),
-        Admission::Health(room) => health(env, &config, room).await.map_err(internal),
+        Admission::Health(room) => health(env, config, room).await.map_err(internal),
+        Admission::Preflight(method) => Response::empty()
+            .and_then(|none| with_headers(none.with_status(204), origin::preflight(method)))
+            .map_err(internal),
         Admission::Publish(room) => {
             let body = body::read(&mut request, config.limits.message_bytes).await?;
             let call = post("messages", &body).map_err(internal)?;
@@ -126,6 +138,13 @@ fn refuse(refusal: &Refusal) -> Result<Response> {
         response.headers().set(name, value)?;
     }
     Ok(response)
+}
+
+/// The answer with these headers too. Those of an object's answer cannot be changed, only copied.
+fn with_headers(response: Response, headers: impl IntoIterator<Item = Header>) -> Result<Response> {
+    let all = response.headers().clone();
+    headers.into_iter().try_for_each(|(name, value)| all.set(name, &value))?;
+    Ok(response.with_headers(all))
 }
 
 fn json(status: u16, value: &impl Serialize) -> Result<Response> {
