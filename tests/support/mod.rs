@@ -1,0 +1,12 @@
+//! A world of rooms without a platform: real rooms, real SQL, no network and no clock.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, and no test uses all of this"
+)]
+
+pub(crate) mod sql;
+pub(crate) mod world;

@@ -1,0 +1,467 @@
+//! Many rooms and what the platform holds for them: sockets, alarms, calls on their way. It does as `edge/object.rs`.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use cidadao_realtime::code::Reject;
+use cidadao_realtime::id::{ConnId, RoomName};
+use cidadao_realtime::limits::Limits;
+use cidadao_realtime::link::{Answer, Call};
+use cidadao_realtime::moment::{Millis, Moment};
+use cidadao_realtime::protocol::{ErrorData, ServerFrame};
+use cidadao_realtime::room::{Counts, Failure, Room, Taken};
+use cidadao_realtime::session::Session;
+use cidadao_realtime::turn::{Effect, Input, Turn};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::sql::Sqlite;
+
+/// How long a room that failed is left alone, in milliseconds.
+const RECOVERY: u64 = 1_000;
+
+/// More steps than any scenario takes: who gets here runs in circles.
+const ENDLESS: usize = 10_000;
+
+/// All there is.
+pub(crate) struct World {
+    pub(crate) now: Millis,
+    limits: Limits,
+    drawn: u128,
+    places: BTreeMap<RoomName, Place>,
+    flights: VecDeque<Flight>,
+    sockets: BTreeMap<ConnId, Socket>,
+    calls: Vec<(RoomName, RoomName, Call)>,
+}
+
+/// One room and what the platform keeps while it sleeps.
+#[derive(Default)]
+struct Place {
+    sql: Sqlite,
+    room: Option<Room<Sqlite>>,
+    sessions: BTreeMap<ConnId, Session>,
+    /// Counts the lives of the object: what an earlier one asked for comes back to nobody.
+    life: u64,
+    /// The alarm that is set.
+    alarm: Option<Millis>,
+    /// The alarm that is set, as far as this life knows.
+    known_alarm: Option<Millis>,
+    fault: Fault,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Fault {
+    #[default]
+    None,
+    Cut,
+    LosesAnswers,
+    Stalled,
+}
+
+/// One call on its way there, or its answer on the way back.
+pub(crate) struct Flight {
+    pub(crate) from: RoomName,
+    pub(crate) to: RoomName,
+    pub(crate) call: Call,
+    life: u64,
+    /// What is on its way back, if it was there already.
+    back: Option<Option<Answer>>,
+}
+
+impl Flight {
+    /// Whether this answer is on its way back.
+    pub(crate) fn is_back(&self, answer: Answer) -> bool {
+        self.back == Some(Some(answer))
+    }
+}
+
+struct Socket {
+    home: RoomName,
+    frames: Vec<Value>,
+    read: usize,
+}
+
+pub(crate) fn name(room: &str) -> RoomName {
+    room.parse().unwrap()
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new(Limits::default())
+    }
+}
+
+/// What people do.
+impl World {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            now: Millis(1_761_937_200_000),
+            limits,
+            drawn: 0,
+            places: BTreeMap::new(),
+            flights: VecDeque::new(),
+            sockets: BTreeMap::new(),
+            calls: Vec::new(),
+        }
+    }
+
+    /// Opens a socket in a room.
+    pub(crate) fn join(&mut self, room: &str, user: &str) -> ConnId {
+        let (conn, home) = (ConnId(Uuid::from_u128(self.draw())), name(room));
+        let session = json!({"conn": conn, "user": user, "expires": u64::MAX, "connection_type": "general"});
+        let session = Session::decode(&session.to_string()).unwrap();
+        self.sockets.insert(conn, Socket { home: home.clone(), frames: Vec::new(), read: 0 });
+        self.place(&home).sessions.insert(conn, session.clone());
+        if self.take(&home, Input::Opened(session)).is_err() {
+            self.place(&home).sessions.remove(&conn);
+        }
+        conn
+    }
+
+    /// Opens a general connection.
+    pub(crate) fn connect(&mut self, user: &str) -> ConnId {
+        self.join(&format!("user:{user}"), user)
+    }
+
+    /// Sends a frame. A socket that is closed sends nothing.
+    pub(crate) fn send(&mut self, conn: ConnId, frame: &Value) {
+        self.send_text(conn, &frame.to_string());
+    }
+
+    pub(crate) fn send_text(&mut self, conn: ConnId, text: &str) {
+        self.receive(conn, Input::Received(conn, text.to_owned()));
+    }
+
+    pub(crate) fn send_binary(&mut self, conn: ConnId) {
+        self.receive(conn, Input::ReceivedBinary(conn));
+    }
+
+    pub(crate) fn subscribe(&mut self, conn: ConnId, room: &str) {
+        self.ask(conn, "subscribe", room);
+    }
+
+    /// Subscribes and waits for the answer.
+    pub(crate) fn follow(&mut self, conn: ConnId, room: &str) {
+        self.subscribe(conn, room);
+        self.run_until_idle();
+    }
+
+    pub(crate) fn unsubscribe(&mut self, conn: ConnId, room: &str) {
+        self.ask(conn, "unsubscribe", room);
+    }
+
+    /// Publishes one message, or an array of them.
+    pub(crate) fn publish(&mut self, room: &str, body: &Value) -> Result<Vec<Taken>, Failure> {
+        self.turn(&name(room), |room, turn| room.publish(turn, body.to_string().as_bytes()))
+    }
+
+    /// Publishes `count` messages and lets everybody hear them.
+    pub(crate) fn tell(&mut self, room: &str, count: usize) {
+        for _ in 0..count {
+            self.publish(room, &json!({"type": "news"})).unwrap();
+        }
+        self.run_until_idle();
+    }
+
+    /// Closes a socket.
+    pub(crate) fn leave(&mut self, conn: ConnId) {
+        let home = self.home(conn);
+        if self.place(&home).sessions.remove(&conn).is_some() {
+            self.take(&home, Input::Closed(conn)).ok();
+        }
+    }
+
+    fn ask(&mut self, conn: ConnId, what: &str, room: &str) {
+        let room = name(room);
+        let field = format!("{}_id", room.kind().as_str());
+        self.send(conn, &json!({"type": what, "data": {field: room.id().as_str()}}));
+    }
+
+    fn receive(&mut self, conn: ConnId, input: Input) {
+        let home = self.home(conn);
+        if self.is_open(conn) && self.take(&home, input).is_err() {
+            let (refusal, mut moment) = (Reject::Internal.into(), self.moment());
+            let frame = ServerFrame::Error(ErrorData::new(&refusal, None)).encode(&mut moment);
+            self.hear(conn, &frame);
+        }
+    }
+}
+
+/// What can be seen.
+impl World {
+    /// The frames that came since this was last asked.
+    pub(crate) fn frames(&mut self, conn: ConnId) -> Vec<Value> {
+        let socket = self.sockets.get_mut(&conn).unwrap();
+        let new = socket.frames[socket.read..].to_vec();
+        socket.read = socket.frames.len();
+        new
+    }
+
+    /// The published messages that ever came.
+    pub(crate) fn messages(&self, conn: ConnId) -> Vec<(String, u64)> {
+        let message = |frame: &Value| Some((frame["room"].as_str()?.to_owned(), frame["seq"].as_u64()?));
+        self.sockets[&conn].frames.iter().filter_map(message).collect()
+    }
+
+    /// The places of the messages that ever came from that room.
+    pub(crate) fn heard(&self, conn: ConnId, room: &str) -> Vec<u64> {
+        self.messages(conn).into_iter().filter(|(from, _)| from == room).map(|(_, seq)| seq).collect()
+    }
+
+    pub(crate) fn home(&self, conn: ConnId) -> RoomName {
+        self.sockets[&conn].home.clone()
+    }
+
+    pub(crate) fn is_open(&self, conn: ConnId) -> bool {
+        self.places[&self.sockets[&conn].home].sessions.contains_key(&conn)
+    }
+
+    pub(crate) fn counts(&mut self, room: &str) -> Counts {
+        self.turn(&name(room), |room, _| Ok(room.counts())).unwrap()
+    }
+
+    pub(crate) fn sql(&mut self, room: &str) -> Sqlite {
+        self.place(&name(room)).sql.clone()
+    }
+
+    /// How many followers the room's storage has.
+    pub(crate) fn followers(&mut self, room: &str) -> usize {
+        self.sql(room).numbers("SELECT cursor FROM followers").len()
+    }
+
+    /// How many calls of that sort were ever made to the room.
+    pub(crate) fn called(&self, room: &str, sort: fn(&Call) -> bool) -> usize {
+        let room = name(room);
+        self.calls.iter().filter(|(_, to, call)| *to == room && sort(call)).count()
+    }
+
+    pub(crate) fn flights(&self) -> impl ExactSizeIterator<Item = &Flight> {
+        self.flights.iter()
+    }
+}
+
+/// What the platform does.
+impl World {
+    /// Lets every call arrive and come back, except those to stalled rooms.
+    pub(crate) fn run_until_idle(&mut self) {
+        for _ in 0..ENDLESS {
+            let stalled = |flight: &Flight| flight.back.is_none() && self.places[&flight.to].fault == Fault::Stalled;
+            let Some(next) = self.flights.iter().position(|flight| !stalled(flight)) else { return };
+            self.step(next);
+        }
+        panic!("the rooms call each other without end");
+    }
+
+    /// Lets one call arrive, or one answer come back. Calls between two rooms keep their order.
+    pub(crate) fn step(&mut self, place: usize) {
+        let Some(mut flight) = self.pick(place) else { return };
+        match flight.back {
+            Some(answer) => self.returned(flight, answer),
+            None => {
+                flight.back = Some(self.arrive(&flight));
+                self.flights.push_back(flight);
+            }
+        }
+    }
+
+    /// Lets one call fail before it arrives, or its answer get lost.
+    pub(crate) fn fail(&mut self, place: usize) {
+        if let Some(flight) = self.pick(place) {
+            self.returned(flight, None);
+        }
+    }
+
+    /// Lets one call arrive and loses its answer.
+    pub(crate) fn lose(&mut self, place: usize) {
+        let Some(flight) = self.pick(place) else { return };
+        if flight.back.is_none() {
+            self.arrive(&flight);
+        }
+        self.returned(flight, None);
+    }
+
+    /// Moves the clock and wakes the rooms whose time comes. Calls stay where they are.
+    pub(crate) fn advance(&mut self, millis: u64) {
+        self.advance_with(millis, |_| {});
+    }
+
+    /// Moves the clock and lets everything happen meanwhile.
+    pub(crate) fn pass(&mut self, millis: u64) {
+        self.run_until_idle();
+        self.advance_with(millis, Self::run_until_idle);
+    }
+
+    /// Lets everything come to its end.
+    pub(crate) fn drain(&mut self) {
+        for place in self.places.values_mut() {
+            place.fault = Fault::None;
+            place.sql.fail_after(0);
+        }
+        self.run_until_idle();
+        for _ in 0..ENDLESS {
+            let Some(next) = self.places.values().filter_map(|place| place.alarm).min() else { return };
+            self.pass(next.0.saturating_sub(self.now.0));
+        }
+        panic!("the rooms wake without end");
+    }
+
+    /// Drops the room from memory. Its sockets stay.
+    pub(crate) fn evict(&mut self, room: &str) {
+        let place = self.place(&name(room));
+        (place.room, place.known_alarm) = (None, None);
+        place.life += 1;
+    }
+
+    /// Drops the room and its sockets.
+    pub(crate) fn crash(&mut self, room: &str) {
+        self.evict(room);
+        self.place(&name(room)).sessions.clear();
+    }
+
+    /// Calls to the room fail.
+    pub(crate) fn cut(&mut self, room: &str) {
+        self.place(&name(room)).fault = Fault::Cut;
+    }
+
+    /// Calls to the room arrive, their answers do not.
+    pub(crate) fn lose_answers(&mut self, room: &str) {
+        self.place(&name(room)).fault = Fault::LosesAnswers;
+    }
+
+    /// Calls to the room neither arrive nor fail.
+    pub(crate) fn stall(&mut self, room: &str) {
+        self.place(&name(room)).fault = Fault::Stalled;
+    }
+
+    pub(crate) fn mend(&mut self, room: &str) {
+        self.place(&name(room)).fault = Fault::None;
+    }
+
+    fn advance_with(&mut self, millis: u64, mut meanwhile: impl FnMut(&mut Self)) {
+        let end = self.now.plus(millis);
+        for _ in 0..ENDLESS {
+            let due = |(room, place): (&RoomName, &Place)| Some((place.alarm?, room.clone()));
+            let next = self.places.iter().filter_map(due).min().filter(|(due, _)| *due <= end);
+            let Some((due, room)) = next else {
+                self.now = end;
+                return;
+            };
+            self.now = self.now.max(due);
+            self.wake(&room);
+            meanwhile(self);
+        }
+        panic!("the rooms wake without end");
+    }
+
+    fn wake(&mut self, room: &RoomName) {
+        let place = self.place(room);
+        (place.alarm, place.known_alarm) = (None, None);
+        self.take(room, Input::Woken).ok();
+    }
+
+    fn pick(&mut self, place: usize) -> Option<Flight> {
+        let wanted = self.flights.get(place)?;
+        let ahead = |flight: &Flight| flight.back.is_none() && flight.from == wanted.from && flight.to == wanted.to;
+        let first = if wanted.back.is_some() { place } else { self.flights.iter().position(ahead)? };
+        self.flights.remove(first)
+    }
+
+    /// The call goes over the wire, and so does its answer.
+    fn arrive(&mut self, flight: &Flight) -> Option<Answer> {
+        let fault = self.place(&flight.to).fault;
+        if fault == Fault::Cut {
+            return None;
+        }
+        let call: Call = serde_json::from_str(&serde_json::to_string(&flight.call).unwrap()).unwrap();
+        let answer = self.turn(&flight.to, |room, turn| Ok(room.answer(turn, call)?)).ok()?;
+        let answer = serde_json::from_str(&serde_json::to_string(&answer).unwrap()).unwrap();
+        (fault != Fault::LosesAnswers).then_some(answer)
+    }
+
+    fn returned(&mut self, flight: Flight, answer: Option<Answer>) {
+        if self.place(&flight.from).life == flight.life {
+            self.take(&flight.from, Input::Returned(flight.to, flight.call, answer)).ok();
+        }
+    }
+
+    fn take(&mut self, room: &RoomName, input: Input) -> Result<(), Failure> {
+        self.turn(room, |room, turn| Ok(room.handle(turn, input)?))
+    }
+
+    /// One turn: all that it writes is kept or none of it, and nobody hears of what was not kept.
+    fn turn<T>(
+        &mut self,
+        name: &RoomName,
+        act: impl FnOnce(&mut Room<Sqlite>, &mut Turn) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut turn = Turn::new(self.moment());
+        let result = self.loaded(name).and_then(|mut room| {
+            let place = self.place(name);
+            place.sql.begin();
+            let result = act(&mut room, &mut turn);
+            if result.is_ok() {
+                place.sql.commit()
+            } else {
+                place.sql.rollback()
+            }
+            place.room = (!matches!(result, Err(Failure::Broken(_)))).then_some(room);
+            result
+        });
+        if result.is_ok() {
+            turn.effects.into_iter().for_each(|effect| self.perform(name, effect));
+        }
+        self.arm(name);
+        result
+    }
+
+    fn loaded(&mut self, name: &RoomName) -> Result<Room<Sqlite>, Failure> {
+        let limits = self.limits.clone();
+        let place = self.place(name);
+        if let Some(room) = place.room.take() {
+            return Ok(room);
+        }
+        let sessions = place.sessions.values().cloned().collect();
+        Ok(Room::open(name.clone(), limits, place.sql.clone(), sessions)?)
+    }
+
+    fn perform(&mut self, from: &RoomName, effect: Effect) {
+        match effect {
+            Effect::Send(to, frame) => to.iter().for_each(|conn| self.hear(*conn, &frame)),
+            Effect::Call(to, call) => {
+                self.calls.push((from.clone(), to.clone(), call.clone()));
+                self.place(&to);
+                let life = self.place(from).life;
+                self.flights.push_back(Flight { from: from.clone(), to, call, life, back: None });
+            }
+        }
+    }
+
+    fn arm(&mut self, name: &RoomName) {
+        let now = self.now;
+        let place = self.place(name);
+        let due = place.room.as_ref().map_or_else(|| Some(now.plus(RECOVERY)), Room::deadline);
+        assert!(due.is_none_or(|due| due > now), "{name} wants to be woken in the past");
+        if let Some(due) = due.filter(|due| place.known_alarm.is_none_or(|set| *due < set)) {
+            (place.alarm, place.known_alarm) = (Some(due), Some(due));
+        }
+    }
+
+    fn hear(&mut self, conn: ConnId, frame: &str) {
+        if self.is_open(conn) {
+            let frame = serde_json::from_str(frame).unwrap();
+            self.sockets.get_mut(&conn).unwrap().frames.push(frame);
+        }
+    }
+
+    fn place(&mut self, room: &RoomName) -> &mut Place {
+        self.places.entry(room.clone()).or_default()
+    }
+
+    fn draw(&mut self) -> u128 {
+        self.drawn += 1_000;
+        self.drawn
+    }
+
+    fn moment(&mut self) -> Moment {
+        Moment::new(self.now, self.draw().to_be_bytes())
+    }
+}
