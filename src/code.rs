@@ -3,11 +3,17 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Why one request or one frame was refused. The connection, if there is one, goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reject {
+    /// A service has barred this user for a time.
+    Barred,
     /// A binary frame where the protocol speaks text.
     BinaryNotSupported,
+    /// A service has ended the connection.
+    Disconnected,
     /// The token is good, the right is missing.
     Forbidden,
     /// Our fault; the request may or may not have been carried out.
@@ -28,8 +34,16 @@ pub enum Reject {
     NotFound,
     /// A page of an origin that is not on the list.
     OriginNotAllowed,
+    /// Too many frames, or bytes, too fast.
+    RateLimit,
+    /// The room holds as many sockets as one object can.
+    RoomFull,
+    /// The token that the connection was opened with has ended.
+    TokenExpired,
     /// The frame or the body is larger than the limit.
     TooLarge,
+    /// The user has as many connections as one may have, in all rooms together.
+    TooManyConnections,
     /// One connection follows as many rooms as it may.
     TooManySubscriptions,
     /// The room that was to be followed did not answer.
@@ -45,17 +59,26 @@ struct Row {
     code: &'static str,
     status: u16,
     retry: bool,
+    close: CloseCode,
     meaning: &'static str,
 }
 
-const fn row(code: &'static str, status: u16, retry: bool, meaning: &'static str) -> Row {
-    Row { code, status, retry, meaning }
+/// A refusal for good: the same request will not succeed.
+const fn never(code: &'static str, status: u16, meaning: &'static str) -> Row {
+    Row { code, status, retry: false, close: CloseCode::PolicyViolation, meaning }
+}
+
+/// A refusal for now: the same request can succeed later.
+const fn later(code: &'static str, status: u16, close: CloseCode, meaning: &'static str) -> Row {
+    Row { code, status, retry: true, close, meaning }
 }
 
 impl Reject {
     /// All of them, for tests and for the published table.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 22] = [
+        Self::Barred,
         Self::BinaryNotSupported,
+        Self::Disconnected,
         Self::Forbidden,
         Self::Internal,
         Self::InvalidFrame,
@@ -66,7 +89,11 @@ impl Reject {
         Self::MethodNotAllowed,
         Self::NotFound,
         Self::OriginNotAllowed,
+        Self::RateLimit,
+        Self::RoomFull,
+        Self::TokenExpired,
         Self::TooLarge,
+        Self::TooManyConnections,
         Self::TooManySubscriptions,
         Self::Unavailable,
         Self::UnknownType,
@@ -74,29 +101,43 @@ impl Reject {
     ];
 
     const fn row(self) -> Row {
+        use CloseCode::{Disconnected, Internal, PolicyViolation, TokenExpired, TryAgainLater};
         match self {
+            Self::Barred => never("BARRED", 403, "This user may not connect for now."),
             Self::BinaryNotSupported => {
-                row("BINARY_NOT_SUPPORTED", 415, false, "Send text frames: this room takes no binary.")
+                never("BINARY_NOT_SUPPORTED", 415, "Send text frames: this room takes no binary.")
             }
-            Self::Forbidden => row("FORBIDDEN", 403, false, "This token does not allow that."),
-            Self::Internal => row("INTERNAL", 500, true, "Something failed on our side; please try again."),
-            Self::InvalidFrame => row("INVALID_FRAME", 400, false, "A frame is a JSON object with a string `type`."),
-            Self::InvalidId => row("INVALID_ID", 400, false, "That id is not valid."),
-            Self::InvalidJson => row("INVALID_JSON", 400, false, "That is not JSON."),
-            Self::InvalidMessage => row("INVALID_MESSAGE", 400, false, "A message is an object {type, data, id?}."),
-            Self::InvalidToken => row("INVALID_TOKEN", 401, false, "A valid access token is required."),
-            Self::MethodNotAllowed => row("METHOD_NOT_ALLOWED", 405, false, "This path does not take that method."),
-            Self::NotFound => row("NOT_FOUND", 404, false, "There is nothing at this path."),
-            Self::OriginNotAllowed => row("ORIGIN_NOT_ALLOWED", 403, false, "Pages of this origin may not come here."),
-            Self::TooLarge => row("TOO_LARGE", 413, false, "That is larger than a message may be."),
+            Self::Disconnected => {
+                Row { close: Disconnected, ..never("DISCONNECTED", 403, "A service has ended this connection.") }
+            }
+            Self::Forbidden => never("FORBIDDEN", 403, "This token does not allow that."),
+            Self::Internal => later("INTERNAL", 500, Internal, "Something failed on our side; please try again."),
+            Self::InvalidFrame => never("INVALID_FRAME", 400, "A frame is a JSON object with a string `type`."),
+            Self::InvalidId => never("INVALID_ID", 400, "That id is not valid."),
+            Self::InvalidJson => never("INVALID_JSON", 400, "That is not JSON."),
+            Self::InvalidMessage => never("INVALID_MESSAGE", 400, "A message is an object {type, data, id?}."),
+            Self::InvalidToken => never("INVALID_TOKEN", 401, "A valid access token is required."),
+            Self::MethodNotAllowed => never("METHOD_NOT_ALLOWED", 405, "This path does not take that method."),
+            Self::NotFound => never("NOT_FOUND", 404, "There is nothing at this path."),
+            Self::OriginNotAllowed => never("ORIGIN_NOT_ALLOWED", 403, "Pages of this origin may not come here."),
+            Self::RateLimit => {
+                later("RATE_LIMIT", 429, PolicyViolation, "That is too much too fast; please slow down.")
+            }
+            Self::RoomFull => later("ROOM_FULL", 503, TryAgainLater, "This room holds as many sockets as it can."),
+            Self::TokenExpired => Row {
+                close: TokenExpired,
+                ..never("TOKEN_EXPIRED", 401, "The token has ended: come back with another.")
+            },
+            Self::TooLarge => never("TOO_LARGE", 413, "That is larger than a message may be."),
+            Self::TooManyConnections => {
+                later("TOO_MANY_CONNECTIONS", 429, TryAgainLater, "This user has as many connections as one may have.")
+            }
             Self::TooManySubscriptions => {
-                row("TOO_MANY_SUBSCRIPTIONS", 429, false, "This connection follows as many rooms as it may.")
+                never("TOO_MANY_SUBSCRIPTIONS", 429, "This connection follows as many rooms as it may.")
             }
-            Self::Unavailable => row("UNAVAILABLE", 503, true, "That room did not answer; please try again."),
-            Self::UnknownType => row("UNKNOWN_TYPE", 400, false, "This room does not know frames of that type."),
-            Self::UpgradeRequired => {
-                row("UPGRADE_REQUIRED", 426, false, "This path speaks WebSocket: ask for an upgrade.")
-            }
+            Self::Unavailable => later("UNAVAILABLE", 503, Internal, "That room did not answer; please try again."),
+            Self::UnknownType => never("UNKNOWN_TYPE", 400, "This room does not know frames of that type."),
+            Self::UpgradeRequired => never("UPGRADE_REQUIRED", 426, "This path speaks WebSocket: ask for an upgrade."),
         }
     }
 
@@ -127,7 +168,7 @@ impl Reject {
 
     /// This refusal with a sentence of its own, where the general one does not say enough.
     pub fn because(self, message: impl Into<Cow<'static, str>>) -> Refusal {
-        Refusal { reject: self, message: message.into() }
+        Refusal { reject: self, message: message.into(), wait: None }
     }
 }
 
@@ -138,6 +179,16 @@ pub struct Refusal {
     pub reject: Reject,
     /// The sentence.
     pub message: Cow<'static, str>,
+    /// How many milliseconds to wait before trying again.
+    pub wait: Option<u64>,
+}
+
+impl Refusal {
+    /// This refusal, to be tried again after so many milliseconds.
+    #[must_use]
+    pub fn after(self, wait: u64) -> Self {
+        Self { wait: Some(wait), ..self }
+    }
 }
 
 impl From<Reject> for Refusal {
@@ -155,26 +206,35 @@ impl fmt::Display for Refusal {
 /// How a connection ends. Clients of today know these numbers: after 1000 they stay away, after the rest they return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseCode {
+    /// A service ended the connection: stay away, unless the user wishes otherwise.
+    Disconnected,
     /// Our fault; come back.
     Internal,
     /// The connection was not allowed: come back with another token or another address, not with the same.
     PolicyViolation,
+    /// The token ended: come back with another.
+    TokenExpired,
+    /// Nothing is wrong but the moment: come back later.
+    TryAgainLater,
 }
 
 impl CloseCode {
     /// The number on the wire (RFC 6455, 7.4.1).
     pub const fn number(self) -> u16 {
         match self {
+            Self::Disconnected => 4003,
             Self::Internal => 1011,
             Self::PolicyViolation => 1008,
+            Self::TokenExpired => 4001,
+            Self::TryAgainLater => 1013,
         }
     }
 }
 
 impl From<Reject> for CloseCode {
-    /// How a connection ends that was refused for this reason.
+    /// How a connection ends for this reason.
     fn from(reject: Reject) -> Self {
-        if reject.retry() { Self::Internal } else { Self::PolicyViolation }
+        reject.row().close
     }
 }
 
@@ -197,5 +257,8 @@ mod tests {
     fn only_what_may_succeed_later_invites_a_retry() {
         assert_eq!(CloseCode::from(Reject::InvalidToken).number(), 1008);
         assert_eq!(CloseCode::from(Reject::Internal).number(), 1011);
+        assert_eq!(CloseCode::from(Reject::TooManyConnections).number(), 1013);
+        assert_eq!(CloseCode::from(Reject::TokenExpired).number(), 4001);
+        assert_eq!(CloseCode::from(Reject::Disconnected).number(), 4003);
     }
 }

@@ -1,7 +1,8 @@
 //! The worker's settings, read once by a pure function; `tests/contract.rs` ties them to wrangler.toml and the README.
 
-use crate::auth::Keys;
+use crate::auth::{self, Claims, Keys};
 use crate::limits::Limits;
+use crate::moment::Millis;
 use crate::origin::Origins;
 
 /// One setting: its name, what it is when unset, and what it means.
@@ -39,6 +40,15 @@ pub struct Config {
 }
 
 impl Config {
+    /// What a token says, if it is good now. One that names no rooms opens none where that is required.
+    pub fn claims(&self, token: &str, now: Millis) -> Option<Claims> {
+        let mut claims = auth::verify(token, self.keys.as_ref()?, now)?;
+        if self.require_room_grants {
+            claims.rooms.get_or_insert_default();
+        }
+        Some(claims)
+    }
+
     /// Reads the settings through `lookup`. It never fails: what is wrong is said in `problems` and the safe value holds.
     pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let mut config = Self::default();

@@ -19,7 +19,12 @@ pub struct Connections<S> {
     sql: S,
     elsewhere: BTreeMap<ConnId, RoomName>,
     barred_until: Millis,
+    /// When the other rooms may be asked again.
+    ask_after: Millis,
 }
+
+/// How long, in milliseconds, nobody is asked again: who is refused again and again must not make others work.
+const ASK_PAUSE: u64 = 5_000;
 
 impl<S: Sql> Connections<S> {
     /// Loads what is known.
@@ -27,7 +32,12 @@ impl<S: Sql> Connections<S> {
         SCHEMA.iter().try_for_each(|table| sql.exec(table, &[]).map(drop))?;
         let rows = sql.exec("SELECT conn, room FROM connections", &[])?;
         let until = one(sql.exec("SELECT until FROM bar", &[])?).number().unwrap_or_default();
-        Ok(Self { sql, elsewhere: rows.into_iter().filter_map(connection).collect(), barred_until: Millis(until) })
+        Ok(Self {
+            sql,
+            elsewhere: rows.into_iter().filter_map(connection).collect(),
+            barred_until: Millis(until),
+            ask_after: Millis(0),
+        })
     }
 
     /// How many there are in other rooms.
@@ -56,6 +66,15 @@ impl<S: Sql> Connections<S> {
         Ok(())
     }
 
+    /// The rooms that are to be asked now which of these connections are still open.
+    pub fn to_be_asked(&mut self, now: Millis) -> BTreeMap<RoomName, Vec<ConnId>> {
+        if now < self.ask_after {
+            return BTreeMap::new();
+        }
+        self.ask_after = now.plus(ASK_PAUSE);
+        self.by_room()
+    }
+
     /// Which connections are counted in which room.
     pub fn by_room(&self) -> BTreeMap<RoomName, Vec<ConnId>> {
         let mut rooms: BTreeMap<RoomName, Vec<ConnId>> = BTreeMap::new();
@@ -67,7 +86,8 @@ impl<S: Sql> Connections<S> {
 
     /// Bars the user until then.
     pub fn bar(&mut self, until: Millis) -> Result<(), StoreError> {
-        let statement = "INSERT INTO bar (one, until) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET until = excluded.until";
+        let statement =
+            "INSERT INTO bar (one, until) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET until = excluded.until";
         self.sql.exec(statement, &[until.0.into()])?;
         self.barred_until = until;
         Ok(())

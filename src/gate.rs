@@ -1,6 +1,6 @@
 //! Who may do what: decides over a request before any room hears of it.
 
-use crate::auth::{self, Claims};
+use crate::auth::Claims;
 use crate::code::{Refusal, Reject};
 use crate::config::Config;
 use crate::grants;
@@ -34,6 +34,8 @@ pub struct Request<'a> {
 pub enum Admission {
     /// Open a socket in a room, with the subprotocol that was agreed on.
     Connect(RoomName, Session, Option<&'static str>),
+    /// Close all connections of the user with this room.
+    Disconnect(RoomName),
     /// Ask how the worker is, and one room if it is named.
     Health(Option<RoomName>),
     /// Hear, as a browser, what the path takes: the route's method.
@@ -57,6 +59,7 @@ pub fn admit(request: &Request<'_>, config: &Config, moment: &mut Moment) -> Res
         Route::ConnectUser => {
             connect(request, config, moment, |claims| Ok(RoomName::new(Kind::User, claims.user.clone())))
         }
+        Route::Disconnect(room) => granted(&service(request, config, moment)?, room).map(Admission::Disconnect),
         Route::Publish(room) => granted(&service(request, config, moment)?, room).map(Admission::Publish),
     }
 }
@@ -107,13 +110,8 @@ fn service(request: &Request<'_>, config: &Config, moment: &Moment) -> Result<Cl
 }
 
 fn authenticate(request: &Request<'_>, config: &Config, moment: &Moment) -> Result<Claims, Refusal> {
-    let keys = config.keys.as_ref().ok_or(Reject::InvalidToken)?;
-    let claims = token(request).and_then(|token| auth::verify(&token, keys, moment.now));
-    let mut claims = claims.ok_or(Reject::InvalidToken)?;
-    if config.require_room_grants {
-        claims.rooms.get_or_insert_default();
-    }
-    Ok(claims)
+    let claims = token(request).and_then(|token| config.claims(&token, moment.now));
+    Ok(claims.ok_or(Reject::InvalidToken)?)
 }
 
 /// The token: from the header, from the list of subprotocols, from the query; the first that there is.

@@ -9,6 +9,8 @@ pub mod auth;
 pub mod batch;
 pub mod code;
 pub mod config;
+pub mod connections;
+pub mod disconnect;
 #[cfg(target_arch = "wasm32")]
 mod edge;
 pub mod followers;
@@ -23,6 +25,7 @@ pub mod message;
 pub mod meter;
 pub mod moment;
 pub mod origin;
+pub mod peer;
 pub mod protocol;
 pub mod room;
 pub mod route;

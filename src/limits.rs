@@ -30,6 +30,12 @@ pub struct Limits {
     pub byte_burst: u64,
     /// Frames over these rates, one after the other, after which the connection is closed: 100.
     pub patience: u32,
+    /// Connections that one user may have, in all rooms together: 10.
+    pub connections_per_user: usize,
+    /// Milliseconds before its token's end at which a client is told: 30,000.
+    pub expiry_warning: u64,
+    /// Sockets that a room can welcome back a second, when all of them were dropped: 500, half of what one object takes.
+    pub reconnects_per_second: usize,
     /// Rooms that one connection may follow: 100.
     pub subscriptions_per_connection: usize,
     /// Messages that one call to a follower carries at most: 100.
@@ -52,9 +58,20 @@ impl Default for Limits {
             bytes_per_second: 128 << 10,
             byte_burst: 2 << 20,
             patience: 100,
+            connections_per_user: 10,
+            expiry_warning: 30_000,
+            reconnects_per_second: 500,
             subscriptions_per_connection: 100,
             messages_per_delivery: 100,
             delivery_chars: 1 << 20,
         }
+    }
+}
+
+impl Limits {
+    /// The milliseconds over which the sockets of a room should spread their return: a deploy drops them all at once.
+    pub fn reconnect_within(&self, sockets: usize) -> u64 {
+        let millis = sockets.saturating_mul(1_000) / self.reconnects_per_second.max(1);
+        millis.max(1_000) as u64
     }
 }

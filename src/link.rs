@@ -5,7 +5,8 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::id::{RoomName, Seq};
+use crate::code::Reject;
+use crate::id::{ConnId, RoomName, Seq};
 use crate::log::Entry;
 
 /// A call from one room to another.
@@ -24,6 +25,33 @@ pub enum Call {
     },
     /// "This is what I took." Applied once, however often it arrives.
     Deliver(Rc<Delivery>),
+    /// From a user's room: "Which of these are open with you?"
+    Alive {
+        /// The connections in question.
+        conns: Vec<ConnId>,
+    },
+    /// To a user's room: "Close all of the user's sockets."
+    Disconnect {
+        /// How long the user may open none, in milliseconds.
+        bar: u64,
+    },
+    /// From a user's room: "Close these."
+    HangUp {
+        /// The connections.
+        conns: Vec<ConnId>,
+    },
+    /// To a user's room: "That connection is closed."
+    Release {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// To a user's room: "May the user open one more?"
+    Reserve {
+        /// The connection.
+        conn: ConnId,
+        /// The room that it is for.
+        room: RoomName,
+    },
 }
 
 /// Messages on their way to a follower.
@@ -54,7 +82,7 @@ impl Delivery {
 }
 
 /// What the called room answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// To [`Call::Follow`]: messages after this one will come.
@@ -63,4 +91,19 @@ pub enum Answer {
     NotFollowing,
     /// To [`Call::Deliver`]: everything up to this one is here.
     Confirmed(Seq),
+    /// To [`Call::Alive`]: of those, these are open.
+    Alive(Vec<ConnId>),
+    /// To [`Call::Release`] and [`Call::Reserve`].
+    Done,
+    /// To [`Call::Disconnect`]: what was closed here, and what is to be closed elsewhere.
+    Elsewhere {
+        /// How many were closed.
+        closed: usize,
+        /// Where the others are.
+        rooms: Vec<(RoomName, Vec<ConnId>)>,
+    },
+    /// To [`Call::HangUp`]: so many were closed.
+    HungUp(usize),
+    /// To [`Call::Reserve`]: no.
+    Refused(Reject),
 }

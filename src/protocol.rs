@@ -24,6 +24,8 @@ pub enum ClientFrame {
     Ping,
     /// Answers a ping; nothing to do.
     Pong,
+    /// Brings another token.
+    Refresh(String),
     /// Asks for the messages of another room.
     Subscribe(RoomName),
     /// Asks for no more of them.
@@ -44,11 +46,19 @@ struct Envelope<'a> {
     #[serde(rename = "type", borrow)]
     kind: Cow<'a, str>,
     #[serde(default)]
-    data: Option<Topic>,
+    data: Option<Data>,
+}
+
+/// The parts of `data` that frames use; clients may send more beside them.
+#[derive(Default, Deserialize)]
+struct Data {
+    investigation_id: Option<String>,
+    analysis_id: Option<String>,
+    token: Option<String>,
 }
 
 /// A room under the field names that clients of today know.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Topic {
     /// Names an investigation.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +68,7 @@ pub struct Topic {
     analysis_id: Option<String>,
 }
 
-impl Topic {
+impl Data {
     /// The one room that is named.
     fn room(self) -> Result<RoomName, Refusal> {
         let (kind, id) = match (self.investigation_id, self.analysis_id) {
@@ -88,12 +98,16 @@ impl ClientFrame {
             };
             BadFrame { refusal: reject.into(), original_type: None }
         })?;
-        let topic = envelope.data.unwrap_or_default();
+        let data = envelope.data.unwrap_or_default();
         let frame = match envelope.kind.as_ref() {
             "ping" => Ok(Self::Ping),
             "pong" => Ok(Self::Pong),
-            "subscribe" | "subscribe_investigation" | "subscribe_analysis" => topic.room().map(Self::Subscribe),
-            "unsubscribe" | "unsubscribe_investigation" | "unsubscribe_analysis" => topic.room().map(Self::Unsubscribe),
+            "refresh" => match data.token {
+                Some(token) => Ok(Self::Refresh(token)),
+                None => Err(Reject::InvalidFrame.because("`data` holds the new token as `token`.")),
+            },
+            "subscribe" | "subscribe_investigation" | "subscribe_analysis" => data.room().map(Self::Subscribe),
+            "unsubscribe" | "unsubscribe_investigation" | "unsubscribe_analysis" => data.room().map(Self::Unsubscribe),
             _ => Err(Reject::UnknownType.into()),
         };
         frame.map_err(|refusal| BadFrame { refusal, original_type: Some(envelope.kind.chars().take(64).collect()) })
@@ -118,6 +132,8 @@ pub enum ServerFrame<'a> {
         room: &'a RoomName,
         /// The room's newest message.
         seq: Seq,
+        /// If the connection drops: come back at a random moment within so many milliseconds.
+        reconnect_within_ms: u64,
     },
     /// Welcome to the general connection.
     ConnectionEstablished {
@@ -133,11 +149,18 @@ pub enum ServerFrame<'a> {
         room: &'a RoomName,
         /// The newest message in it.
         seq: Seq,
+        /// If the connection drops: come back at a random moment within so many milliseconds.
+        reconnect_within_ms: u64,
     },
     /// A frame, or the connection itself, was refused.
     Error(ErrorData<'a>),
     /// Answer to a ping.
     Pong {},
+    /// The new token holds.
+    Refreshed {
+        /// Until when.
+        expires_at: String,
+    },
     /// From here on, that room's messages come.
     Subscribed {
         /// Which room, as the client named it.
@@ -149,6 +172,13 @@ pub enum ServerFrame<'a> {
         room: &'a RoomName,
         /// The newest message before those that come.
         seq: Seq,
+    },
+    /// The token is about to end, and the connection with it.
+    TokenExpiring {
+        /// When.
+        expires_at: String,
+        /// In how many milliseconds.
+        expires_in_ms: u64,
     },
     /// No more of that room's messages come.
     Unsubscribed {
@@ -183,6 +213,8 @@ pub struct ErrorData<'a> {
     message: &'a str,
     retry: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     original_type: Option<&'a str>,
 }
 
@@ -190,7 +222,13 @@ impl<'a> ErrorData<'a> {
     /// A refusal, of a frame of that `type` if it was one.
     pub fn new(refusal: &'a Refusal, original_type: Option<&'a str>) -> Self {
         let reject = refusal.reject;
-        Self { code: reject.code(), message: &refusal.message, retry: reject.retry(), original_type }
+        Self {
+            code: reject.code(),
+            message: &refusal.message,
+            retry: reject.retry(),
+            retry_after_ms: refusal.wait,
+            original_type,
+        }
     }
 }
 

@@ -14,6 +14,8 @@ pub enum Route {
     Connect(RoomName),
     /// `GET /api/v1/ws`: a socket in the room of the token's user.
     ConnectUser,
+    /// `POST /api/v1/ws/users/{id}/disconnect`: the end of all connections of that user.
+    Disconnect(RoomName),
     /// `POST /api/v1/ws/{investigations|analysis|chat|users}/{id}/messages`: messages for that room; and
     /// `POST /api/v1/ws/system/messages`: messages for the one room that nobody opens.
     Publish(RoomName),
@@ -37,6 +39,7 @@ impl Route {
             [""] => Ok(Self::ConnectUser),
             ["", "health"] => Ok(Self::Health),
             ["", "system", "messages"] => Ok(Self::Publish(RoomName::system())),
+            ["", "users", id, "disconnect"] => room("users", id).map(Self::Disconnect),
             ["", collection, id] if *collection != "users" => room(collection, id).map(Self::Connect),
             ["", collection, id, "messages"] => room(collection, id).map(Self::Publish),
             _ => Err(Reject::NotFound.into()),
@@ -47,7 +50,7 @@ impl Route {
     pub const fn method(&self) -> &'static str {
         match self {
             Self::Connect(_) | Self::ConnectUser | Self::Health => "GET",
-            Self::Publish(_) => "POST",
+            Self::Disconnect(_) | Self::Publish(_) => "POST",
         }
     }
 }
@@ -78,6 +81,7 @@ mod tests {
             ("GET", "/api/v1/ws/investigations/inv-123", Route::Connect("investigation:inv-123".parse().unwrap())),
             ("GET", "/api/v1/ws/analysis/a/", Route::Connect("analysis:a".parse().unwrap())),
             ("GET", "/api/v1/ws/chat/a%3Ab", Route::Connect("chat:a:b".parse().unwrap())),
+            ("POST", "/api/v1/ws/users/ana/disconnect", Route::Disconnect("user:ana".parse().unwrap())),
             ("POST", "/api/v1/ws/chat/s/messages", Route::Publish("chat:s".parse().unwrap())),
             ("POST", "/api/v1/ws/system/messages", Route::Publish(RoomName::system())),
             ("POST", "/api/v1/ws/users/ana%40x.org/messages", Route::Publish("user:ana@x.org".parse().unwrap())),
@@ -98,6 +102,7 @@ mod tests {
             ("GET", "/api/v1/ws/system/all", Reject::NotFound),
             ("POST", "/api/v1/ws/system/all/messages", Reject::NotFound),
             ("POST", "/api/v1/ws/chat/s/messages/1", Reject::NotFound),
+            ("POST", "/api/v1/ws/chat/s/disconnect", Reject::NotFound),
             ("POST", "/api/v1/ws", Reject::MethodNotAllowed),
             ("GET", "/api/v1/ws/chat/s/messages", Reject::MethodNotAllowed),
             ("GET", "/api/v1/ws/system/messages", Reject::MethodNotAllowed),

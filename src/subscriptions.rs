@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::code::Reject;
 use crate::id::{ConnId, RoomName, Seq};
-use crate::sql::{Sql, StoreError, Value};
+use crate::moment::Millis;
+use crate::sql::{Sql, StoreError, Value, one};
 
 const SCHEMA: [&str; 2] = [
     "CREATE TABLE IF NOT EXISTS subscriptions
@@ -30,7 +31,12 @@ enum Link {
     NotFollowing,
     AskedToFollow,
     AskedToUnfollow,
+    /// It could not be reached, and is asked again at this time.
+    Resting(Millis),
 }
+
+/// How long a room that is attended and could not be reached is left alone, in milliseconds.
+const REST: u64 = 5_000;
 
 /// What has to be said to another room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +53,8 @@ pub struct Subscriptions<S> {
     sql: S,
     upstreams: BTreeMap<RoomName, Upstream>,
     limit: usize,
+    /// The room that all sockets attend without having subscribed.
+    attended: Option<RoomName>,
 }
 
 impl<S: Sql> Subscriptions<S> {
@@ -61,7 +69,7 @@ impl<S: Sql> Subscriptions<S> {
             upstream.subscribers.insert(conn);
             upstream.cursor = cursor;
         }
-        Ok(Self { sql, upstreams, limit })
+        Ok(Self { sql, upstreams, limit, attended: None })
     }
 
     /// The connections that have subscribed to anything.
@@ -71,7 +79,40 @@ impl<S: Sql> Subscriptions<S> {
 
     /// How many subscriptions there are, counted by connection.
     pub fn count(&self) -> usize {
-        self.upstreams.values().map(|upstream| upstream.subscribers.len()).sum()
+        self.chosen().map(|(_, upstream)| upstream.subscribers.len()).sum()
+    }
+
+    /// What a connection has subscribed to.
+    pub fn of(&self, conn: ConnId) -> Vec<RoomName> {
+        let chosen = self.chosen().filter(|(_, upstream)| upstream.subscribers.contains(&conn));
+        chosen.map(|(room, _)| room.clone()).collect()
+    }
+
+    fn chosen(&self) -> impl Iterator<Item = (&RoomName, &Upstream)> {
+        self.upstreams.iter().filter(|(room, _)| self.attended.as_ref() != Some(room))
+    }
+
+    /// Lets connections hear a room that they need not subscribe to, and are not told of. There is one such room; that
+    /// it is followed is known by its cursor, so that no row is written for a connection.
+    pub fn attend(&mut self, room: &RoomName, conns: impl IntoIterator<Item = ConnId>) -> Result<(), StoreError> {
+        if self.attended.is_none() {
+            let cursor = one(self.sql.exec("SELECT cursor FROM upstreams WHERE room = ?", &[room.into()])?).number();
+            let upstream = Upstream::new(if cursor.is_some() { Link::Following } else { Link::NotFollowing });
+            self.upstreams.insert(room.clone(), Upstream { cursor: Seq(cursor.unwrap_or_default()), ..upstream });
+            self.attended = Some(room.clone());
+        }
+        let upstream = self.upstreams.entry(room.clone()).or_insert_with(|| Upstream::new(Link::NotFollowing));
+        upstream.subscribers.extend(conns);
+        if upstream.subscribers.is_empty() {
+            self.sql.exec("DELETE FROM upstreams WHERE room = ?", &[room.into()])?;
+        }
+        Ok(())
+    }
+
+    /// When a room that could not be reached is to be asked again.
+    pub fn deadline(&self) -> Option<Millis> {
+        let rests = |upstream: &Upstream| if let Link::Resting(due) = upstream.link { Some(due) } else { None };
+        self.upstreams.values().filter_map(rests).min()
     }
 
     /// Who hears that room: those who have been told that they are subscribed.
@@ -82,7 +123,7 @@ impl<S: Sql> Subscriptions<S> {
 
     /// A connection wants that room. `Ok(Some(seq))` when it is being followed already: the answer can go at once.
     pub fn add(&mut self, room: &RoomName, conn: ConnId) -> Result<Result<Option<Seq>, Reject>, StoreError> {
-        let taken = self.upstreams.values().filter(|upstream| upstream.subscribers.contains(&conn)).count();
+        let taken = self.of(conn).len();
         let known = self.upstreams.get(room).is_some_and(|upstream| upstream.subscribers.contains(&conn));
         if taken >= self.limit && !known {
             return Ok(Err(Reject::TooManySubscriptions));
@@ -119,9 +160,10 @@ impl<S: Sql> Subscriptions<S> {
     }
 
     /// What has to be said to other rooms now, so that exactly the wanted ones are followed.
-    pub fn wishes(&mut self) -> Vec<(RoomName, Wish)> {
-        self.upstreams.retain(|_, upstream| upstream.link != Link::NotFollowing || !upstream.subscribers.is_empty());
-        self.upstreams.iter_mut().filter_map(|(room, upstream)| Some((room.clone(), upstream.wish()?))).collect()
+    pub fn wishes(&mut self, now: Millis) -> Vec<(RoomName, Wish)> {
+        let idle = |link| matches!(link, Link::NotFollowing | Link::Resting(_));
+        self.upstreams.retain(|_, upstream| !idle(upstream.link) || !upstream.subscribers.is_empty());
+        self.upstreams.iter_mut().filter_map(|(room, upstream)| Some((room.clone(), upstream.wish(now)?))).collect()
     }
 
     /// The room is followed from `seq` on. Returns who waited to hear that, and the newest message before those that
@@ -137,13 +179,14 @@ impl<S: Sql> Subscriptions<S> {
     }
 
     /// The room is not followed: it was let go, or it could not be reached. Returns who waited in vain; they are out.
-    pub fn not_following(&mut self, room: &RoomName) -> Result<BTreeSet<ConnId>, StoreError> {
+    pub fn not_following(&mut self, room: &RoomName, now: Millis) -> Result<BTreeSet<ConnId>, StoreError> {
         let Some(upstream) = self.upstreams.get_mut(room) else { return Ok(BTreeSet::new()) };
         let refused = upstream.link == Link::AskedToFollow;
         upstream.link = Link::NotFollowing;
         if !refused {
             return Ok(BTreeSet::new());
         }
+        upstream.link = Link::Resting(now.plus(REST));
         let waiting = std::mem::take(&mut upstream.waiting);
         waiting.iter().try_for_each(|conn| self.remove(room, *conn))?;
         Ok(waiting)
@@ -183,9 +226,10 @@ impl Upstream {
         self.link == Link::AskedToFollow || !self.subscribers.is_empty()
     }
 
-    fn wish(&mut self) -> Option<Wish> {
+    fn wish(&mut self, now: Millis) -> Option<Wish> {
         let (wish, link) = match (self.link, self.subscribers.is_empty()) {
-            (Link::NotFollowing, false) => (Wish::Follow, Link::AskedToFollow),
+            (Link::Resting(due), false) if now < due => return None,
+            (Link::NotFollowing | Link::Resting(_), false) => (Wish::Follow, Link::AskedToFollow),
             (Link::Following, true) => (Wish::Unfollow, Link::AskedToUnfollow),
             _ => return None,
         };

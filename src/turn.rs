@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::code::CloseCode;
 use crate::id::{ConnId, RoomName};
 use crate::link::{Answer, Call};
 use crate::moment::Moment;
@@ -14,8 +15,8 @@ pub enum Input {
     Opened(Session),
     /// A text frame came.
     Received(ConnId, String),
-    /// A binary frame came.
-    ReceivedBinary(ConnId),
+    /// A binary frame of so many bytes came.
+    ReceivedBinary(ConnId, usize),
     /// A socket is gone.
     Closed(ConnId),
     /// A call that the room asked for came back, or (`None`) failed.
@@ -29,6 +30,10 @@ pub enum Input {
 pub enum Effect {
     /// Send a text frame to these connections.
     Send(Rc<[ConnId]>, Rc<str>),
+    /// Write this to the socket's attachment: it is who the connection is from now on.
+    Attach(Session),
+    /// Close a connection, with this reason.
+    Close(ConnId, CloseCode, &'static str),
     /// Call another room, and hand what comes of it back as [`Input::Returned`].
     Call(RoomName, Call),
 }
@@ -54,6 +59,16 @@ impl Turn {
         if !to.is_empty() {
             self.effects.push(Effect::Send(to, frame.into()));
         }
+    }
+
+    /// Asks for another identity of a connection.
+    pub fn attach(&mut self, session: Session) {
+        self.effects.push(Effect::Attach(session));
+    }
+
+    /// Asks for a connection to be closed.
+    pub fn close(&mut self, conn: ConnId, code: CloseCode, reason: &'static str) {
+        self.effects.push(Effect::Close(conn, code, reason));
     }
 
     /// Asks for a call to another room.

@@ -51,7 +51,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0..8_usize).prop_map(Op::Lose),
         2 => (0..6_usize).prop_map(Op::Evict),
         1 => (0..6_usize).prop_map(Op::Crash),
-        1 => (0..3_usize, 1..5_u64).prop_map(|(room, n)| Op::Break(room, n)),
+        1 => (0..6_usize, 1..5_u64).prop_map(|(room, n)| Op::Break(room, n)),
         2 => (0..40_000_u64).prop_map(Op::Advance),
     ]
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use worker::{Delay, Env, Request, Response, Result};
 
-use super::room_stub;
+use super::call::room_stub;
 use crate::id::RoomName;
 
 /// Where a fault is asked for, if it is: in a room, or (`None`) in the entry.

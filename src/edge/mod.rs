@@ -2,32 +2,31 @@
 
 mod binding;
 mod body;
+mod call;
 #[cfg(feature = "fault-injection")]
 mod fault;
 mod object;
+mod reply;
 mod sql;
 
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-use serde::Serialize;
-use worker::{
-    Context, Env, Headers, Method, Request, RequestInit, Response, Result, Stub, WebSocketPair, console_error, event,
-    wasm_bindgen::JsValue,
-};
+use worker::{Context, Env, Headers, Request, RequestInit, Response, Result, console_error, event};
 
-use crate::code::{CloseCode, Refusal, Reject};
+use self::call::{ask, post, room_stub};
+use self::reply::{json, refuse, refuse_socket, with_headers};
+use crate::code::{Refusal, Reject};
 use crate::config::Config;
+use crate::disconnect::{Disconnect, Disconnected};
 use crate::gate::{self, Admission};
 use crate::health::Health;
-use crate::id::RoomName;
+use crate::id::{Kind, RoomName};
+use crate::link::{Answer, Call};
 use crate::moment::{Millis, Moment};
-use crate::origin::{self, Header};
-use crate::protocol::{ErrorData, ServerFrame, error_body};
+use crate::origin;
 use crate::session::Session;
 
-/// The binding of the rooms' namespace in wrangler.toml.
-const ROOMS: &str = "ROOMS";
 /// What the entry tells an object beside the request. Objects are reached through the entry alone.
 const SESSION: &str = "x-session";
 const AGREED: &str = "sec-websocket-protocol";
@@ -80,7 +79,15 @@ async fn serve(
         &mut moment()?,
     )?;
     match admission {
-        Admission::Connect(room, session, agreed) => connect(env, &room, &session, agreed).await.map_err(internal),
+        Admission::Connect(room, session, agreed) => {
+            reserve(env, &room, &session).await?;
+            connect(env, &room, &session, agreed).await.map_err(internal)
+        }
+        Admission::Disconnect(room) => {
+            let body = body::read(&mut request, config.limits.message_bytes).await?;
+            let disconnected = disconnect(env, &room, Disconnect::parse(&body)?.bar()).await?;
+            json(200, &Disconnected { disconnected }).map_err(internal)
+        }
         Admission::Health(room) => health(env, config, room).await.map_err(internal),
         Admission::Preflight(method) => Response::empty()
             .and_then(|none| with_headers(none.with_status(204), origin::preflight(method)))
@@ -93,6 +100,17 @@ async fn serve(
     }
 }
 
+/// Asks the user's room for one more connection. What is opened there, it counts itself.
+async fn reserve(env: &Env, room: &RoomName, session: &Session) -> std::result::Result<(), Refusal> {
+    if room.kind() == Kind::User {
+        return Ok(());
+    }
+    let user = RoomName::new(Kind::User, session.user.clone());
+    let call = Call::Reserve { conn: session.conn, room: room.clone() };
+    let answer = ask(env, &user, &call).await.map_err(internal)?;
+    if let Answer::Refused(reject) = answer { Err(reject.into()) } else { Ok(()) }
+}
+
 async fn connect(env: &Env, room: &RoomName, session: &Session, agreed: Option<&str>) -> Result<Response> {
     let headers = Headers::new();
     headers.set("upgrade", "websocket")?;
@@ -101,6 +119,19 @@ async fn connect(env: &Env, room: &RoomName, session: &Session, agreed: Option<&
     let mut init = RequestInit::new();
     init.with_headers(headers);
     room_stub(env, room)?.fetch_with_request(Request::new_with_init("https://room/socket", &init)?).await
+}
+
+/// Closes a user's connections in every room, or says that it could not: then the service asks again.
+async fn disconnect(env: &Env, user: &RoomName, bar: u64) -> std::result::Result<usize, Refusal> {
+    let answer = ask(env, user, &Call::Disconnect { bar }).await.map_err(internal)?;
+    let Answer::Elsewhere { mut closed, rooms } = answer else { return Err(Reject::Internal.into()) };
+    for (room, conns) in rooms {
+        let Ok(Answer::HungUp(count)) = ask(env, &room, &Call::HangUp { conns }).await else {
+            return Err(Reject::Unavailable.because(format!("{room} did not answer; please try again.")));
+        };
+        closed += count;
+    }
+    Ok(closed)
 }
 
 async fn health(env: &Env, config: &Config, room: Option<RoomName>) -> Result<Response> {
@@ -115,57 +146,6 @@ async fn health(env: &Env, config: &Config, room: Option<RoomName>) -> Result<Re
     };
     let health = Health::new(config, now.0.saturating_sub(started.0) / 1000, counted);
     json(health.http_status(), &health)
-}
-
-/// Accepts a socket to say why it is refused: a browser shows its page no HTTP status.
-fn refuse_socket(refusal: &Refusal) -> Result<Response> {
-    let pair = WebSocketPair::new()?;
-    pair.server.accept()?;
-    pair.server.send_with_str(error_frame(refusal)?)?;
-    pair.server.close(Some(CloseCode::from(refusal.reject).number()), Some(refusal.reject.code()))?;
-    Response::from_websocket(pair.client)
-}
-
-fn error_frame(refusal: &Refusal) -> Result<String> {
-    let mut moment = moment().map_err(|refusal| worker::Error::RustError(refusal.to_string()))?;
-    Ok(ServerFrame::Error(ErrorData::new(refusal, None)).encode(&mut moment))
-}
-
-/// Answers a plain request with why it is refused.
-fn refuse(refusal: &Refusal) -> Result<Response> {
-    let response = json_text(refusal.reject.status(), error_body(refusal))?;
-    if let Some((name, value)) = refusal.reject.header() {
-        response.headers().set(name, value)?;
-    }
-    Ok(response)
-}
-
-/// The answer with these headers too. Those of an object's answer cannot be changed, only copied.
-fn with_headers(response: Response, headers: impl IntoIterator<Item = Header>) -> Result<Response> {
-    let all = response.headers().clone();
-    headers.into_iter().try_for_each(|(name, value)| all.set(name, &value))?;
-    Ok(response.with_headers(all))
-}
-
-fn json(status: u16, value: &impl Serialize) -> Result<Response> {
-    json_text(status, serde_json::to_string(value)?)
-}
-
-fn json_text(status: u16, text: String) -> Result<Response> {
-    let response = Response::ok(text)?.with_status(status);
-    response.headers().set("content-type", "application/json; charset=utf-8")?;
-    response.headers().set("cache-control", "no-store")?;
-    Ok(response)
-}
-
-fn room_stub(env: &Env, room: &RoomName) -> Result<Stub> {
-    env.durable_object(ROOMS)?.get_by_name(&room.to_string())
-}
-
-fn post(verb: &str, body: &[u8]) -> Result<Request> {
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_body(Some(JsValue::from(js_sys::Uint8Array::from(body))));
-    Request::new_with_init(&format!("https://room/{verb}"), &init)
 }
 
 /// The settings, read once an isolate. What is wrong with them stands in the log once.

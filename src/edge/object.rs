@@ -14,10 +14,12 @@ use worker::{
     WebSocketIncomingMessage, WebSocketPair, console_debug, console_error, durable_object,
 };
 
-use super::{AGREED, SESSION, binding, config, error_frame, header, json, moment, now, post, refuse, room_stub};
+use super::call::ask;
+use super::reply::{error_frame, json, refuse, refuse_socket};
+use super::{AGREED, SESSION, binding, config, header, moment, now};
 use crate::code::{CloseCode, Refusal, Reject};
 use crate::id::{ConnId, RoomName};
-use crate::link::{Answer, Call};
+use crate::link::Call;
 use crate::moment::Millis;
 use crate::protocol::AUTO_RESPONSE;
 use crate::room::{self, Failure, Taken};
@@ -27,6 +29,9 @@ use crate::turn::{Effect, Input, Turn};
 
 /// How long a room that failed is left alone, in milliseconds.
 const RECOVERY: u64 = 1_000;
+
+/// Sockets that one object can hold; the runtime throws at the next one.
+const MAX_SOCKETS: usize = 32_768;
 
 /// What is nearer than this, in milliseconds, is waited for with a timer.
 const NEAR: u64 = 1_000;
@@ -44,6 +49,8 @@ struct Object {
     alarm: Cell<Option<Millis>>,
     /// The timer that runs.
     timer: Cell<Option<Millis>>,
+    /// How often the room was lost: an answer to what an earlier one asked is nobody's.
+    losses: Cell<u64>,
 }
 
 struct Loaded {
@@ -58,7 +65,14 @@ impl DurableObject for Room {
             Ok(pair) => state.set_websocket_auto_response(&pair),
             Err(error) => console_error!("auto-response: {error:?}"),
         }
-        Self(Rc::new(Object { state, env, loaded: RefCell::default(), alarm: Cell::default(), timer: Cell::default() }))
+        Self(Rc::new(Object {
+            state,
+            env,
+            loaded: RefCell::default(),
+            alarm: Cell::default(),
+            timer: Cell::default(),
+            losses: Cell::default(),
+        }))
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -84,7 +98,7 @@ impl DurableObject for Room {
         let Some(Session { conn, .. }) = session(&socket) else { return hang_up(&socket) };
         let input = match message {
             WebSocketIncomingMessage::String(text) => Input::Received(conn, text),
-            WebSocketIncomingMessage::Binary(_) => Input::ReceivedBinary(conn),
+            WebSocketIncomingMessage::Binary(bytes) => Input::ReceivedBinary(conn, bytes.len()),
         };
         match self.0.take(input).await {
             Ok(()) => Ok(()),
@@ -110,6 +124,10 @@ impl Object {
         let Some(session) = header(request, SESSION).and_then(|text| Session::decode(&text)) else {
             return refuse(&Reject::InvalidToken.into());
         };
+        let open = self.turn(|loaded, _| Ok(loaded.sockets.len()));
+        if open.is_ok_and(|open| open >= MAX_SOCKETS) {
+            return refuse_socket(&Reject::RoomFull.into());
+        }
         let pair = WebSocketPair::new()?;
         self.state.accept_web_socket(&pair.server);
         pair.server.serialize_attachment(session.encode())?;
@@ -177,7 +195,7 @@ impl Object {
         });
         match (result, committed) {
             (Some(Ok(value)), Ok(())) => {
-                turn.effects.into_iter().for_each(|effect| self.perform(&loaded.sockets, effect));
+                turn.effects.into_iter().for_each(|effect| self.perform(&mut loaded.sockets, effect));
                 *slot = Some(loaded);
                 Ok(value)
             }
@@ -185,9 +203,15 @@ impl Object {
                 *slot = Some(loaded);
                 Err(refusal)
             }
-            (Some(Err(Failure::Broken(error))), _) => Err(broken(error)),
-            (_, error) => Err(broken(StoreError(format!("{error:?}")))),
+            (Some(Err(Failure::Broken(error))), _) => Err(self.lost(error)),
+            (_, error) => Err(self.lost(StoreError(format!("{error:?}")))),
         }
+    }
+
+    /// The room is gone from memory, and will be loaded again.
+    fn lost(&self, error: StoreError) -> Refusal {
+        self.losses.set(self.losses.get().wrapping_add(1));
+        broken(error)
     }
 
     fn load(&self) -> std::result::Result<Loaded, StoreError> {
@@ -196,16 +220,25 @@ impl Object {
         let known = |socket: WebSocket| Some((session(&socket)?, socket));
         let open: Vec<(Session, WebSocket)> = self.state.get_websockets().into_iter().filter_map(known).collect();
         let sessions = open.iter().map(|(session, _)| session.clone()).collect();
-        let limits = config(&self.env).limits.clone();
-        let room = room::Room::open(name, limits, self.state.storage().sql(), sessions)?;
+        let room = room::Room::open(name, config(&self.env), self.state.storage().sql(), sessions)?;
         Ok(Loaded { room, sockets: open.into_iter().map(|(session, socket)| (session.conn, socket)).collect() })
     }
 
-    fn perform(self: &Rc<Self>, sockets: &BTreeMap<ConnId, WebSocket>, effect: Effect) {
+    fn perform(self: &Rc<Self>, sockets: &mut BTreeMap<ConnId, WebSocket>, effect: Effect) {
         match effect {
+            Effect::Attach(session) => {
+                let socket = sockets.get(&session.conn);
+                let written = socket.map_or(Ok(()), |socket| socket.serialize_attachment(session.encode()));
+                log("attachment", written);
+            }
             Effect::Call(room, call) => {
-                let object = self.clone();
-                self.state.wait_until(async move { object.call(room, call).await });
+                let (object, losses) = (self.clone(), self.losses.get());
+                self.state.wait_until(async move { object.call(room, call, losses).await });
+            }
+            Effect::Close(conn, code, reason) => {
+                let closed =
+                    sockets.remove(&conn).map_or(Ok(()), |socket| socket.close(Some(code.number()), Some(reason)));
+                log("close", closed);
             }
             Effect::Send(to, frame) => {
                 let frame = JsString::from(&*frame);
@@ -218,8 +251,11 @@ impl Object {
         }
     }
 
-    async fn call(self: Rc<Self>, room: RoomName, call: Call) {
+    async fn call(self: Rc<Self>, room: RoomName, call: Call, losses: u64) {
         let answer = ask(&self.env, &room, &call).await.inspect_err(|error| console_error!("call to {room}: {error}"));
+        if self.losses.get() != losses {
+            return;
+        }
         if let Err(refusal) = self.take(Input::Returned(room, call, answer.ok())).await {
             console_error!("answer of a call: {refusal}");
         }
@@ -274,17 +310,18 @@ struct Published {
     messages: Vec<Taken>,
 }
 
-async fn ask(env: &Env, room: &RoomName, call: &Call) -> Result<Answer> {
-    let request = post("call", &serde_json::to_vec(call)?)?;
-    room_stub(env, room)?.fetch_with_request(request).await?.json().await
-}
-
 fn session(socket: &WebSocket) -> Option<Session> {
     Session::decode(&socket.deserialize_attachment::<String>().ok()??)
 }
 
 fn hang_up(socket: &WebSocket) -> Result<()> {
     socket.close(Some(CloseCode::Internal.number()), Some(Reject::Internal.code()))
+}
+
+fn log(what: &str, result: Result<()>) {
+    if let Err(error) = result {
+        console_error!("{what}: {error}");
+    }
 }
 
 fn broken(error: StoreError) -> Refusal {

@@ -2,8 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use cidadao_realtime::code::Reject;
-use cidadao_realtime::id::{ConnId, RoomName};
+use std::rc::Rc;
+
+use cidadao_realtime::auth::Keys;
+use cidadao_realtime::code::{CloseCode, Reject};
+use cidadao_realtime::config::Config;
+use cidadao_realtime::id::{ConnId, Kind, RoomName};
 use cidadao_realtime::limits::Limits;
 use cidadao_realtime::link::{Answer, Call};
 use cidadao_realtime::moment::{Millis, Moment};
@@ -19,18 +23,24 @@ use super::sql::Sqlite;
 /// How long a room that failed is left alone, in milliseconds.
 const RECOVERY: u64 = 1_000;
 
+/// What tokens are signed with.
+pub(crate) const SECRET: &str = "a secret of the simulated world, long enough";
+
 /// More steps than any scenario takes: who gets here runs in circles.
 const ENDLESS: usize = 10_000;
 
 /// All there is.
 pub(crate) struct World {
     pub(crate) now: Millis,
-    limits: Limits,
+    config: Rc<Config>,
+    /// When the tokens of those who join from now on end.
+    pub(crate) token_end: u64,
     drawn: u128,
     places: BTreeMap<RoomName, Place>,
     flights: VecDeque<Flight>,
     sockets: BTreeMap<ConnId, Socket>,
     calls: Vec<(RoomName, RoomName, Call)>,
+    closed: BTreeMap<ConnId, CloseCode>,
 }
 
 /// One room and what the platform keeps while it sleeps.
@@ -95,21 +105,27 @@ impl World {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             now: Millis(1_761_937_200_000),
-            limits,
+            config: Rc::new(Config { keys: Keys::parse(Some(SECRET)).ok(), limits, ..Config::default() }),
+            token_end: u64::MAX,
             drawn: 0,
             places: BTreeMap::new(),
             flights: VecDeque::new(),
             sockets: BTreeMap::new(),
             calls: Vec::new(),
+            closed: BTreeMap::new(),
         }
     }
 
     /// Opens a socket in a room.
     pub(crate) fn join(&mut self, room: &str, user: &str) -> ConnId {
         let (conn, home) = (ConnId(Uuid::from_u128(self.draw())), name(room));
-        let session = json!({"conn": conn, "user": user, "expires": u64::MAX, "connection_type": "general"});
-        let session = Session::decode(&session.to_string()).unwrap();
         self.sockets.insert(conn, Socket { home: home.clone(), frames: Vec::new(), read: 0 });
+        if home.kind() != Kind::User && !self.reserve(conn, user, &home) {
+            self.place(&home);
+            return conn;
+        }
+        let session = json!({"conn": conn, "user": user, "expires": self.token_end, "connection_type": "general"});
+        let session = Session::decode(&session.to_string()).unwrap();
         self.place(&home).sessions.insert(conn, session.clone());
         if self.take(&home, Input::Opened(session)).is_err() {
             self.place(&home).sessions.remove(&conn);
@@ -117,9 +133,30 @@ impl World {
         conn
     }
 
+    /// Asks the user's room for one more connection, as the entry does.
+    fn reserve(&mut self, conn: ConnId, user: &str, room: &RoomName) -> bool {
+        let call = Call::Reserve { conn, room: room.clone() };
+        self.ask_room(&format!("user:{user}"), call).is_ok_and(|answer| answer == Answer::Done)
+    }
+
+    /// Calls a room from outside, and waits for the answer.
+    pub(crate) fn ask_room(&mut self, room: &str, call: Call) -> Result<Answer, Failure> {
+        self.turn(&name(room), |room, turn| Ok(room.answer(turn, call)?))
+    }
+
+    /// How the server ended a connection, if it did.
+    pub(crate) fn closed(&self, conn: ConnId) -> Option<CloseCode> {
+        self.closed.get(&conn).copied()
+    }
+
     /// Opens a general connection.
     pub(crate) fn connect(&mut self, user: &str) -> ConnId {
-        self.join(&format!("user:{user}"), user)
+        let conn = self.join(&format!("user:{user}"), user);
+        let follows = |flight: &Flight| flight.to == RoomName::system();
+        while let Some(place) = self.flights.iter().position(follows) {
+            self.step(place);
+        }
+        conn
     }
 
     /// Sends a frame. A socket that is closed sends nothing.
@@ -132,7 +169,7 @@ impl World {
     }
 
     pub(crate) fn send_binary(&mut self, conn: ConnId) {
-        self.receive(conn, Input::ReceivedBinary(conn));
+        self.receive(conn, Input::ReceivedBinary(conn, 1));
     }
 
     pub(crate) fn subscribe(&mut self, conn: ConnId, room: &str) {
@@ -254,7 +291,7 @@ impl World {
     /// Lets one call arrive, or one answer come back. Calls between two rooms keep their order.
     pub(crate) fn step(&mut self, place: usize) {
         let Some(mut flight) = self.pick(place) else { return };
-        match flight.back {
+        match flight.back.take() {
             Some(answer) => self.returned(flight, answer),
             None => {
                 flight.back = Some(self.arrive(&flight));
@@ -404,6 +441,7 @@ impl World {
                 place.sql.rollback()
             }
             place.room = (!matches!(result, Err(Failure::Broken(_)))).then_some(room);
+            place.life += u64::from(place.room.is_none());
             result
         });
         if result.is_ok() {
@@ -414,17 +452,24 @@ impl World {
     }
 
     fn loaded(&mut self, name: &RoomName) -> Result<Room<Sqlite>, Failure> {
-        let limits = self.limits.clone();
+        let config = self.config.clone();
         let place = self.place(name);
         if let Some(room) = place.room.take() {
             return Ok(room);
         }
         let sessions = place.sessions.values().cloned().collect();
-        Ok(Room::open(name.clone(), limits, place.sql.clone(), sessions)?)
+        Ok(Room::open(name.clone(), config, place.sql.clone(), sessions)?)
     }
 
     fn perform(&mut self, from: &RoomName, effect: Effect) {
         match effect {
+            Effect::Attach(session) => {
+                self.place(from).sessions.entry(session.conn).and_modify(|known| *known = session);
+            }
+            Effect::Close(conn, code, _) => {
+                self.place(from).sessions.remove(&conn);
+                self.closed.insert(conn, code);
+            }
             Effect::Send(to, frame) => to.iter().for_each(|conn| self.hear(*conn, &frame)),
             Effect::Call(to, call) => {
                 self.calls.push((from.clone(), to.clone(), call.clone()));

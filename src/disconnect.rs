@@ -1,0 +1,66 @@
+//! What a service says when it ends a user's connections.
+
+use serde::{Deserialize, Serialize};
+
+use crate::code::{Refusal, Reject};
+
+/// Longest time that a user can be barred for, in seconds: 30 days.
+const MAX_BAR: u64 = 30 * 24 * 3600;
+
+/// The body of the request: `{"bar_seconds": 600}`, or nothing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disconnect {
+    #[serde(default)]
+    bar_seconds: u64,
+}
+
+/// The answer.
+#[derive(Debug, Serialize)]
+pub struct Disconnected {
+    /// How many connections were closed.
+    pub disconnected: usize,
+}
+
+impl Disconnect {
+    /// Reads the body.
+    pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
+        if body.trim_ascii().is_empty() {
+            return Ok(Self::default());
+        }
+        let this: Self = serde_json::from_slice(body).map_err(|error| {
+            let reject = if error.is_data() { Reject::InvalidMessage } else { Reject::InvalidJson };
+            reject.because(error.to_string())
+        })?;
+        if this.bar_seconds > MAX_BAR {
+            return Err(Reject::InvalidMessage.because(format!("`bar_seconds` is at most {MAX_BAR}.")));
+        }
+        Ok(this)
+    }
+
+    /// How long the user may not connect, in milliseconds.
+    pub const fn bar(&self) -> u64 {
+        self.bar_seconds.saturating_mul(1_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_barred_for_as_long_as_is_said_and_not_otherwise() {
+        for (body, bar) in [("", 0), (" ", 0), ("{}", 0), (r#"{"bar_seconds":600}"#, 600_000)] {
+            assert_eq!(Disconnect::parse(body.as_bytes()).unwrap().bar(), bar, "{body}");
+        }
+        for (body, reject) in [
+            ("{", Reject::InvalidJson),
+            ("7", Reject::InvalidMessage),
+            (r#"{"bar_seconds":-1}"#, Reject::InvalidMessage),
+            (r#"{"bar_seconds":2592001}"#, Reject::InvalidMessage),
+            (r#"{"bar":600}"#, Reject::InvalidMessage),
+        ] {
+            assert_eq!(Disconnect::parse(body.as_bytes()).unwrap_err().reject, reject, "{body}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! One socket of a room: who it is, and what this instance of the room remembers of it.
+
+use crate::limits::Limits;
+use crate::meter::Meter;
+use crate::moment::Millis;
+use crate::session::Session;
+
+/// One socket. What is not in its session may be forgotten: it then has its full allowance again, and may be warned twice.
+#[derive(Debug)]
+pub struct Peer {
+    /// Who it is.
+    pub session: Session,
+    /// What it has used up.
+    pub meter: Meter,
+    /// Whether it has been told that its token is about to end.
+    pub warned: bool,
+}
+
+/// What has to be done about a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// Nothing yet.
+    Far,
+    /// The client is to be told.
+    Near,
+    /// The connection is to be closed.
+    Past,
+}
+
+impl Peer {
+    /// A socket that has done nothing yet.
+    pub fn new(session: Session) -> Self {
+        Self { session, meter: Meter::default(), warned: false }
+    }
+
+    /// What has to be done about its token.
+    pub fn expiry(&self, now: Millis, limits: &Limits) -> Expiry {
+        if self.session.expires <= now {
+            Expiry::Past
+        } else if !self.warned && self.warning(limits) <= now {
+            Expiry::Near
+        } else {
+            Expiry::Far
+        }
+    }
+
+    /// When something has to be done about its token.
+    pub fn deadline(&self, limits: &Limits) -> Millis {
+        if self.warned { self.session.expires } else { self.warning(limits) }
+    }
+
+    fn warning(&self, limits: &Limits) -> Millis {
+        Millis(self.session.expires.0.saturating_sub(limits.expiry_warning))
+    }
+}

@@ -1,0 +1,127 @@
+//! What rooms ask of each other, and what they do with the answers.
+
+use std::rc::Rc;
+
+use super::Room;
+use crate::code::Reject;
+use crate::id::{ConnId, Kind, RoomName};
+use crate::link::{Answer, Call, Delivery};
+use crate::moment::Millis;
+use crate::sql::{Sql, StoreError};
+use crate::turn::Turn;
+
+impl<S: Sql> Room<S> {
+    /// Takes another room's call.
+    pub fn answer(&mut self, turn: &mut Turn, call: Call) -> Result<Answer, StoreError> {
+        let answer = match call {
+            Call::Alive { conns } => Answer::Alive(self.of(conns)),
+            Call::Deliver(delivery) => self.pass_on(turn, &delivery)?,
+            Call::Disconnect { bar } => self.disconnect(turn, bar)?,
+            Call::Follow { follower } => Answer::Following(self.followers.add(follower, self.log.head())?),
+            Call::HangUp { conns } => {
+                let open = self.of(conns);
+                open.iter().try_for_each(|conn| self.end(turn, *conn, Reject::Disconnected))?;
+                Answer::HungUp(open.len())
+            }
+            Call::Release { conn } => {
+                self.connections.remove(conn)?;
+                Answer::Done
+            }
+            Call::Reserve { conn, room } => match self.refuse_connection(turn) {
+                Some(reject) => Answer::Refused(reject),
+                None => {
+                    self.connections.add(conn, room)?;
+                    Answer::Done
+                }
+            },
+            Call::Unfollow { follower } => {
+                self.followers.remove(&follower)?;
+                Answer::NotFollowing
+            }
+        };
+        self.settle(turn)?;
+        Ok(answer)
+    }
+
+    /// Something came of a call to another room.
+    pub(super) fn returned(
+        &mut self,
+        turn: &mut Turn,
+        room: &RoomName,
+        call: &Call,
+        answer: Option<Answer>,
+    ) -> Result<(), StoreError> {
+        match (call, answer) {
+            (Call::Follow { .. }, Some(Answer::Following(seq))) => {
+                let (waiting, cursor) = self.subscriptions.following(room, seq)?;
+                self.subscribed(turn, waiting, room, cursor);
+            }
+            (Call::Follow { .. } | Call::Unfollow { .. }, _) => {
+                for conn in self.subscriptions.not_following(room, turn.moment.now)? {
+                    self.refuse(turn, conn, &Reject::Unavailable.into(), Some("subscribe"));
+                }
+            }
+            (Call::Deliver(sent), Some(Answer::Confirmed(seq))) => self.followers.returned(room, sent, Some(seq))?,
+            (Call::Deliver(sent), Some(Answer::NotFollowing)) => self.followers.returned(room, sent, None)?,
+            (Call::Deliver(sent), _) => self.followers.failed(room, sent, turn.moment.now),
+            (Call::Alive { conns }, Some(Answer::Alive(alive))) => {
+                let dead = conns.iter().filter(|conn| !alive.contains(conn));
+                dead.copied().try_for_each(|conn| self.connections.remove(conn))?;
+            }
+            // A farewell that got lost is made up for when the user's connections are counted.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether the user may open no further connection, and why. At the limit, the other rooms are asked which of those
+    /// that are counted are still open: one that crashed did not say goodbye.
+    pub(super) fn refuse_connection(&mut self, turn: &mut Turn) -> Option<Reject> {
+        if self.connections.is_barred(turn.moment.now) {
+            return Some(Reject::Barred);
+        }
+        if self.peers.len() + self.connections.count() < self.limits().connections_per_user {
+            return None;
+        }
+        for (room, conns) in self.connections.to_be_asked(turn.moment.now) {
+            turn.call(room, Call::Alive { conns });
+        }
+        Some(Reject::TooManyConnections)
+    }
+
+    /// Closes all of the user's sockets here, and says where there are more.
+    fn disconnect(&mut self, turn: &mut Turn, bar: u64) -> Result<Answer, StoreError> {
+        if self.name.kind() != Kind::User {
+            return Ok(Answer::Elsewhere { closed: 0, rooms: Vec::new() });
+        }
+        if bar > 0 {
+            self.connections.bar(Millis(turn.moment.now.0.saturating_add(bar)))?;
+        }
+        let open: Vec<ConnId> = self.peers.keys().copied().collect();
+        open.iter().try_for_each(|conn| self.end(turn, *conn, Reject::Disconnected))?;
+        Ok(Answer::Elsewhere { closed: open.len(), rooms: self.connections.by_room().into_iter().collect() })
+    }
+
+    /// Those of these connections that are open here.
+    fn of(&self, conns: Vec<ConnId>) -> Vec<ConnId> {
+        conns.into_iter().filter(|conn| self.peers.contains_key(conn)).collect()
+    }
+
+    /// Passes a followed room's messages on to those who subscribed to it. They come together and go together.
+    pub(super) fn pass_on(&mut self, turn: &mut Turn, delivery: &Delivery) -> Result<Answer, StoreError> {
+        let subscribers = self.subscriptions.subscribers(&delivery.from);
+        let mut news: Vec<Rc<str>> = Vec::new();
+        for (seq, frame) in delivery.frames() {
+            match self.subscriptions.take(&delivery.from, seq) {
+                Some(true) => news.push(frame.into()),
+                Some(false) => {}
+                None => return Ok(Answer::NotFollowing),
+            }
+        }
+        if !news.is_empty() {
+            self.subscriptions.keep(&delivery.from)?;
+        }
+        self.spread(turn, subscribers, &news);
+        Ok(Answer::Confirmed(delivery.last()))
+    }
+}

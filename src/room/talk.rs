@@ -1,0 +1,199 @@
+//! What is said on a socket of the room, from the welcome to the end.
+
+use super::Room;
+use crate::code::{CloseCode, Refusal, Reject};
+use crate::grants;
+use crate::id::{ConnId, Id, Kind, RoomName, Seq};
+use crate::link::Call;
+use crate::peer::{Expiry, Peer};
+use crate::protocol::{ClientFrame, ErrorData, ServerFrame, Topic};
+use crate::session::Session;
+use crate::sql::{Sql, StoreError};
+use crate::turn::Turn;
+
+impl<S: Sql> Room<S> {
+    pub(super) fn opened(&mut self, turn: &mut Turn, session: Session) -> Result<(), StoreError> {
+        let conn = session.conn;
+        // Elsewhere the user's room was asked before the socket was opened.
+        let refused = if self.name.kind() == Kind::User { self.refuse_connection(turn) } else { None };
+        self.peers.insert(conn, Peer::new(session));
+        if let Some(reject) = refused {
+            return self.end(turn, conn, reject);
+        }
+        self.welcome(turn, conn);
+        if self.name.kind() == Kind::User {
+            self.subscriptions.attend(&RoomName::system(), [conn])?;
+        }
+        Ok(())
+    }
+
+    fn welcome(&self, turn: &mut Turn, conn: ConnId) {
+        let Some(Peer { session, .. }) = self.peers.get(&conn) else { return };
+        let message = "Connected to Cidadão.AI";
+        let (room, seq, connection_id) = (&self.name, self.sent(), session.conn);
+        let reconnect_within_ms = self.limits().reconnect_within(self.peers.len());
+        let connection = Id::from(connection_id.0);
+        let frame = match room.kind() {
+            Kind::User => ServerFrame::ConnectionEstablished {
+                message,
+                user_id: &session.user,
+                connection_type: session.connection_type,
+                connection_id,
+                room,
+                seq,
+                reconnect_within_ms,
+            },
+            Kind::Analysis | Kind::Chat | Kind::Investigation | Kind::System => {
+                let session_id = if room.kind() == Kind::Chat { room.id() } else { &connection };
+                let status = "connected";
+                ServerFrame::Connection { status, session_id, message, connection_id, room, seq, reconnect_within_ms }
+            }
+        };
+        self.tell(turn, [conn], &frame);
+    }
+
+    pub(super) fn receive(&mut self, turn: &mut Turn, conn: ConnId, text: &str) -> Result<(), StoreError> {
+        if !self.allows(turn, conn, text.len())? {
+            return Ok(());
+        }
+        if text.len() as u64 > self.limits().message_bytes {
+            self.refuse(turn, conn, &Reject::TooLarge.into(), None);
+            return Ok(());
+        }
+        match ClientFrame::decode(text) {
+            Err(bad) => self.refuse(turn, conn, &bad.refusal, bad.original_type.as_deref()),
+            Ok(ClientFrame::Ping) => self.tell(turn, [conn], &ServerFrame::Pong {}),
+            Ok(ClientFrame::Pong) => {}
+            Ok(ClientFrame::Refresh(token)) => self.refresh(turn, conn, &token)?,
+            Ok(ClientFrame::Subscribe(room)) => self.subscribe(turn, conn, &room)?,
+            Ok(ClientFrame::Unsubscribe(room)) => self.unsubscribe(turn, conn, &room)?,
+        }
+        Ok(())
+    }
+
+    pub(super) fn receive_binary(&mut self, turn: &mut Turn, conn: ConnId, bytes: usize) -> Result<(), StoreError> {
+        if self.allows(turn, conn, bytes)? {
+            self.refuse(turn, conn, &Reject::BinaryNotSupported.into(), None);
+        }
+        Ok(())
+    }
+
+    /// Whether the connection may send so much now. It is told if not, and closed if it does not stop.
+    fn allows(&mut self, turn: &mut Turn, conn: ConnId, bytes: usize) -> Result<bool, StoreError> {
+        let Some(peer) = self.peers.get_mut(&conn) else { return Ok(false) };
+        let Err(too_fast) = peer.meter.spend(turn.moment.now, bytes, &self.config.limits) else { return Ok(true) };
+        if too_fast.abuse {
+            self.end(turn, conn, Reject::RateLimit)?;
+        } else {
+            self.refuse(turn, conn, &Refusal::from(Reject::RateLimit).after(too_fast.wait), None);
+        }
+        Ok(false)
+    }
+
+    fn subscribe(&mut self, turn: &mut Turn, conn: ConnId, room: &RoomName) -> Result<(), StoreError> {
+        let Some(peer) = self.peers.get(&conn) else { return Ok(()) };
+        if let Err(refusal) = grants::check(peer.session.rooms.as_ref(), room) {
+            self.refuse(turn, conn, &refusal, Some("subscribe"));
+            return Ok(());
+        }
+        if *room == self.name {
+            self.subscribed(turn, [conn], room, self.sent());
+            return Ok(());
+        }
+        match self.subscriptions.add(room, conn)? {
+            Ok(Some(seq)) => self.subscribed(turn, [conn], room, seq),
+            Ok(None) => {}
+            Err(reject) => self.refuse(turn, conn, &reject.into(), Some("subscribe")),
+        }
+        Ok(())
+    }
+
+    fn unsubscribe(&mut self, turn: &mut Turn, conn: ConnId, room: &RoomName) -> Result<(), StoreError> {
+        self.subscriptions.remove(room, conn)?;
+        self.tell(turn, [conn], &ServerFrame::Unsubscribed { topic: Topic::from(room), room });
+        Ok(())
+    }
+
+    /// Takes another token for the connection. What the new one does not open any more is left.
+    fn refresh(&mut self, turn: &mut Turn, conn: ConnId, token: &str) -> Result<(), StoreError> {
+        let claims = self.config.claims(token, turn.moment.now);
+        let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
+        let claims = match claims {
+            Some(claims) if claims.user == peer.session.user => claims,
+            Some(_) => {
+                let refusal = Reject::Forbidden.because("The token belongs to another user.");
+                self.refuse(turn, conn, &refusal, Some("refresh"));
+                return Ok(());
+            }
+            None => {
+                self.refuse(turn, conn, &Reject::InvalidToken.into(), Some("refresh"));
+                return Ok(());
+            }
+        };
+        (peer.session.expires, peer.session.rooms, peer.warned) = (claims.expires, claims.rooms, false);
+        turn.attach(peer.session.clone());
+        let (session, own) = (peer.session.clone(), self.name.clone());
+        if own.kind() != Kind::User && grants::check(session.rooms.as_ref(), &own).is_err() {
+            return self.end(turn, conn, Reject::Forbidden);
+        }
+        self.tell(turn, [conn], &ServerFrame::Refreshed { expires_at: session.expires.to_rfc3339() });
+        let rooms = self.subscriptions.of(conn).into_iter();
+        let lost: Vec<RoomName> = rooms.filter(|room| grants::check(session.rooms.as_ref(), room).is_err()).collect();
+        lost.iter().try_for_each(|room| self.unsubscribe(turn, conn, room))
+    }
+
+    /// Warns those whose token is about to end, and ends those whose token has.
+    pub(super) fn expire(&mut self, turn: &mut Turn) -> Result<(), StoreError> {
+        let (now, limits) = (turn.moment.now, &self.config.limits);
+        let due = |peer: &Peer| (peer.session.conn, peer.expiry(now, limits), peer.session.expires);
+        let due: Vec<_> = self.peers.values().map(due).filter(|(_, expiry, _)| *expiry != Expiry::Far).collect();
+        for (conn, expiry, expires) in due {
+            if expiry == Expiry::Past {
+                self.end(turn, conn, Reject::TokenExpired)?;
+                continue;
+            }
+            self.peers.entry(conn).and_modify(|peer| peer.warned = true);
+            let expires_in_ms = expires.0.saturating_sub(now.0);
+            self.tell(turn, [conn], &ServerFrame::TokenExpiring { expires_at: expires.to_rfc3339(), expires_in_ms });
+        }
+        Ok(())
+    }
+
+    /// Ends a connection, saying why.
+    pub(super) fn end(&mut self, turn: &mut Turn, conn: ConnId, reject: Reject) -> Result<(), StoreError> {
+        self.refuse(turn, conn, &reject.into(), None);
+        turn.close(conn, CloseCode::from(reject), reject.code());
+        self.forget(turn, conn)
+    }
+
+    /// A connection is gone. The user's room is told, which counts it.
+    pub(super) fn forget(&mut self, turn: &mut Turn, conn: ConnId) -> Result<(), StoreError> {
+        let Some(Peer { session, .. }) = self.peers.remove(&conn) else { return Ok(()) };
+        if self.name.kind() != Kind::User {
+            turn.call(RoomName::new(Kind::User, session.user), Call::Release { conn });
+        }
+        self.subscriptions.remove_all(conn)
+    }
+
+    pub(super) fn subscribed(
+        &self,
+        turn: &mut Turn,
+        conns: impl IntoIterator<Item = ConnId>,
+        room: &RoomName,
+        seq: Seq,
+    ) {
+        let message = "Subscribed: new messages arrive here";
+        self.tell(turn, conns, &ServerFrame::Subscribed { topic: Topic::from(room), message, room, seq });
+    }
+
+    pub(super) fn refuse(&self, turn: &mut Turn, conn: ConnId, refusal: &Refusal, original_type: Option<&str>) {
+        self.tell(turn, [conn], &ServerFrame::Error(ErrorData::new(refusal, original_type)));
+    }
+
+    /// Sends to those of these connections that are still open.
+    fn tell(&self, turn: &mut Turn, conns: impl IntoIterator<Item = ConnId>, frame: &ServerFrame<'_>) {
+        let open: Vec<ConnId> = conns.into_iter().filter(|conn| self.peers.contains_key(conn)).collect();
+        let frame = frame.encode(&mut turn.moment);
+        turn.send(open, frame);
+    }
+}

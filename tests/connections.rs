@@ -1,0 +1,261 @@
+//! One user's connections: how many, for how long, how fast, and who ends them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use cidadao_realtime::code::CloseCode;
+use cidadao_realtime::id::ConnId;
+use cidadao_realtime::limits::Limits;
+use cidadao_realtime::link::{Answer, Call};
+use jwt_compact::alg::{Hs256, Hs256Key};
+use jwt_compact::{AlgorithmExt, Claims, Header};
+use serde_json::{Value, json};
+use support::world::{SECRET, World};
+
+const HOME: &str = "user:ana";
+const ROOM: &str = "investigation:1";
+
+/// The frames of that type that came since this was last asked.
+fn data(world: &mut World, conn: ConnId, kind: &str) -> Vec<Value> {
+    world.frames(conn).into_iter().filter(|frame| frame["type"] == kind).map(|frame| frame["data"].clone()).collect()
+}
+
+fn codes(world: &mut World, conn: ConnId) -> Vec<String> {
+    data(world, conn, "error").iter().map(|data| data["code"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A token that ends so many seconds from now, with these claims besides.
+fn token(world: &World, seconds: u64, claims: Value) -> String {
+    let mut all = json!({"sub": "ana", "type": "access", "exp": world.now.0 / 1_000 + seconds});
+    all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+    Hs256.token(&Header::empty(), &Claims::new(all), &Hs256Key::new(SECRET)).unwrap()
+}
+
+fn refresh(world: &mut World, conn: ConnId, token: &str) {
+    world.send(conn, &json!({"type": "refresh", "data": {"token": token}}));
+}
+
+/// A world in which tokens end in so many milliseconds.
+fn ending(millis: u64) -> World {
+    let mut world = World::default();
+    world.token_end = world.now.0 + millis;
+    world
+}
+
+#[test]
+fn a_user_has_ten_connections_in_all_rooms_together() {
+    let mut world = World::default();
+    let general: Vec<ConnId> = (0..5).map(|_| world.connect("ana")).collect();
+    let direct: Vec<ConnId> = (0..5).map(|n| world.join(&format!("chat:{n}"), "ana")).collect();
+    assert!(general.iter().chain(&direct).all(|conn| world.is_open(*conn)));
+    let eleventh = world.connect("ana");
+    assert_eq!(codes(&mut world, eleventh), ["TOO_MANY_CONNECTIONS"]);
+    assert_eq!(world.closed(eleventh), Some(CloseCode::TryAgainLater));
+    let elsewhere = world.join("chat:9", "ana");
+    assert!(!world.is_open(elsewhere));
+    let other = world.connect("bea");
+    assert!(world.is_open(other), "another user is not concerned");
+}
+
+#[test]
+fn a_closed_connection_makes_room_for_another_wherever_it_was() {
+    let mut world = World::default();
+    let direct: Vec<ConnId> = (0..10).map(|n| world.join(&format!("chat:{n}"), "ana")).collect();
+    world.leave(direct[3]);
+    world.run_until_idle();
+    let general = world.connect("ana");
+    assert!(world.is_open(general));
+    world.leave(general);
+    let again = world.join(ROOM, "ana");
+    assert!(world.is_open(again));
+}
+
+#[test]
+fn connections_that_a_crash_took_do_not_count_for_ever() {
+    let mut world = World::default();
+    (0..10).for_each(|n| drop(world.join(&format!("chat:{}", n % 3), "ana")));
+    ["chat:0", "chat:1"].map(|room| world.crash(room));
+    let refused = world.connect("ana");
+    assert!(!world.is_open(refused), "nobody has said goodbye");
+    world.run_until_idle();
+    let welcome = world.connect("ana");
+    assert!(world.is_open(welcome), "but they were asked");
+}
+
+#[test]
+fn a_room_that_cannot_be_asked_keeps_its_connections_counted_and_nobody_is_asked_too_often() {
+    let mut world = World::default();
+    (0..10).for_each(|_| drop(world.join("chat:1", "ana")));
+    world.cut("chat:1");
+    for _ in 0..3 {
+        let refused = world.connect("ana");
+        assert!(!world.is_open(refused));
+        world.run_until_idle();
+    }
+    assert_eq!(world.called("chat:1", |call| matches!(call, Call::Alive { .. })), 1);
+    world.pass(5_000);
+    let refused = world.connect("ana");
+    assert!(!world.is_open(refused));
+    assert_eq!(world.called("chat:1", |call| matches!(call, Call::Alive { .. })), 2);
+}
+
+#[test]
+fn a_service_ends_all_connections_of_a_user_and_may_bar_the_user_for_a_time() {
+    let mut world = World::default();
+    let general = world.connect("ana");
+    let direct = world.join("chat:1", "ana");
+    let other = world.join("chat:1", "bea");
+    let answer = world.ask_room(HOME, Call::Disconnect { bar: 60_000 }).unwrap();
+    let rooms = vec![("chat:1".parse().unwrap(), vec![direct])];
+    assert_eq!(answer, Answer::Elsewhere { closed: 1, rooms });
+    assert_eq!(world.ask_room("chat:1", Call::HangUp { conns: vec![direct] }).unwrap(), Answer::HungUp(1));
+    for conn in [general, direct] {
+        assert_eq!(codes(&mut world, conn), ["DISCONNECTED"]);
+        assert_eq!(world.closed(conn), Some(CloseCode::Disconnected));
+    }
+    assert!(world.is_open(other));
+    for _ in 0..2 {
+        let barred = world.connect("ana");
+        assert_eq!(codes(&mut world, barred), ["BARRED"]);
+        let elsewhere = world.join("chat:1", "ana");
+        assert!(!world.is_open(elsewhere));
+        world.evict(HOME);
+    }
+    world.pass(60_000);
+    let back = world.connect("ana");
+    assert!(world.is_open(back));
+}
+
+#[test]
+fn a_client_is_warned_before_its_token_ends_and_closed_when_it_does() {
+    for room in [HOME, "chat:1"] {
+        let mut world = ending(100_000);
+        let ana = world.join(room, "ana");
+        world.pass(69_999);
+        assert_eq!(data(&mut world, ana, "token_expiring"), Vec::<Value>::new());
+        world.pass(1);
+        let warnings = data(&mut world, ana, "token_expiring");
+        assert_eq!(warnings, [json!({"expires_at": "2025-10-31T19:01:40.000Z", "expires_in_ms": 30_000})]);
+        world.pass(29_999);
+        assert!(world.is_open(ana));
+        world.pass(1);
+        assert_eq!(codes(&mut world, ana), ["TOKEN_EXPIRED"]);
+        assert_eq!(world.closed(ana), Some(CloseCode::TokenExpired));
+        assert_eq!(world.counts(room).connections, 0);
+    }
+}
+
+#[test]
+fn a_token_that_ends_while_the_room_sleeps_ends_the_connection() {
+    let mut world = ending(100_000);
+    let ana = world.join("chat:1", "ana");
+    world.evict("chat:1");
+    world.pass(100_000);
+    assert_eq!(world.closed(ana), Some(CloseCode::TokenExpired));
+}
+
+#[test]
+fn a_refreshed_token_keeps_the_connection() {
+    let mut world = ending(100_000);
+    let ana = world.connect("ana");
+    let next = token(&world, 3_600, json!({}));
+    refresh(&mut world, ana, &next);
+    assert_eq!(data(&mut world, ana, "refreshed"), [json!({"expires_at": "2025-10-31T20:00:00.000Z"})]);
+    world.evict(HOME);
+    world.pass(3_599_000);
+    assert!(world.is_open(ana));
+    assert_eq!(data(&mut world, ana, "token_expiring").len(), 1);
+    world.pass(1_000);
+    assert!(!world.is_open(ana));
+}
+
+#[test]
+fn a_token_that_is_bad_or_anothers_changes_nothing() {
+    let mut world = ending(100_000);
+    let ana = world.connect("ana");
+    let anothers = token(&world, 3_600, json!({"sub": "bea"}));
+    let stale = token(&world, 0, json!({}));
+    let kind = token(&world, 3_600, json!({"type": "refresh"}));
+    for (token, code) in
+        [(anothers.as_str(), "FORBIDDEN"), (&stale, "INVALID_TOKEN"), (&kind, "INVALID_TOKEN"), ("", "INVALID_TOKEN")]
+    {
+        refresh(&mut world, ana, token);
+        assert_eq!(codes(&mut world, ana), [code], "{token}");
+    }
+    world.send(ana, &json!({"type": "refresh"}));
+    assert_eq!(codes(&mut world, ana), ["INVALID_FRAME"]);
+    world.pass(100_000);
+    assert!(!world.is_open(ana));
+}
+
+#[test]
+fn a_refresh_leaves_the_rooms_that_the_new_token_does_not_open() {
+    let mut world = World::default();
+    let ana = world.connect("ana");
+    world.follow(ana, "investigation:1");
+    world.follow(ana, "investigation:2");
+    world.frames(ana);
+    let narrower = token(&world, 3_600, json!({"rooms": ["investigation:2"]}));
+    refresh(&mut world, ana, &narrower);
+    world.run_until_idle();
+    let left = data(&mut world, ana, "unsubscribed");
+    assert_eq!(left, [json!({"investigation_id": "1", "room": "investigation:1"})]);
+    world.tell("investigation:1", 1);
+    world.tell("investigation:2", 1);
+    assert_eq!(world.messages(ana), [("investigation:2".to_owned(), 1)]);
+    world.follow(ana, "investigation:1");
+    assert_eq!(codes(&mut world, ana), ["FORBIDDEN"]);
+    assert!(world.is_open(ana), "the user's own room needs no grant");
+
+    let direct = world.join("chat:1", "ana");
+    refresh(&mut world, direct, &narrower);
+    assert_eq!(world.closed(direct), Some(CloseCode::PolicyViolation));
+}
+
+#[test]
+fn who_sends_too_fast_is_told_how_long_to_wait_and_then_heard_again() {
+    let limits = Limits { messages_per_second: 10, message_burst: 3, ..Limits::default() };
+    let mut world = World::new(limits);
+    let ana = world.connect("ana");
+    world.frames(ana);
+    (0..3).for_each(|_| world.send(ana, &json!({"type": "ping", "data": {}})));
+    assert_eq!(data(&mut world, ana, "pong").len(), 3);
+    world.send(ana, &json!({"type": "ping", "data": {}}));
+    let refused = data(&mut world, ana, "error");
+    assert_eq!((&refused[0]["code"], &refused[0]["retry_after_ms"]), (&json!("RATE_LIMIT"), &json!(100)));
+    assert_eq!(refused[0]["retry"], true);
+    world.pass(100);
+    world.send(ana, &json!({"type": "ping", "data": {}}));
+    assert_eq!(data(&mut world, ana, "pong").len(), 1);
+}
+
+#[test]
+fn who_does_not_stop_is_closed_and_binary_counts_as_text_does() {
+    let limits = Limits { messages_per_second: 1, message_burst: 1, patience: 3, ..Limits::default() };
+    let mut world = World::new(limits);
+    let (ana, bea) = (world.connect("ana"), world.connect("bea"));
+    (0..5).for_each(|_| world.send(ana, &json!({"type": "pong"})));
+    (0..5).for_each(|_| world.send_binary(bea));
+    assert_eq!(codes(&mut world, ana), ["RATE_LIMIT"; 3]);
+    assert_eq!(codes(&mut world, bea), ["BINARY_NOT_SUPPORTED", "RATE_LIMIT", "RATE_LIMIT", "RATE_LIMIT"]);
+    for conn in [ana, bea] {
+        assert_eq!(world.closed(conn), Some(CloseCode::PolicyViolation));
+    }
+}
+
+#[test]
+fn the_welcome_says_over_what_time_to_come_back_and_a_larger_room_takes_longer() {
+    let mut world = World::default();
+    let advice = |world: &mut World, conn| data(world, conn, "connection")[0]["reconnect_within_ms"].as_u64().unwrap();
+    let first = world.join(ROOM, "u0");
+    assert_eq!(advice(&mut world, first), 1_000);
+    (1..1_500).for_each(|n| drop(world.join(ROOM, &format!("u{n}"))));
+    let last = world.join(ROOM, "last");
+    assert_eq!(advice(&mut world, last), 3_002);
+}
