@@ -40,6 +40,8 @@ pub enum Reject {
     RoomFull,
     /// The token that the connection was opened with has ended.
     TokenExpired,
+    /// A connection that used to ping has fallen silent.
+    Timeout,
     /// The frame or the body is larger than the limit.
     TooLarge,
     /// The user has as many connections as one may have, in all rooms together.
@@ -75,7 +77,7 @@ const fn later(code: &'static str, status: u16, close: CloseCode, meaning: &'sta
 
 impl Reject {
     /// All of them, for tests and for the published table.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Barred,
         Self::BinaryNotSupported,
         Self::Disconnected,
@@ -91,6 +93,7 @@ impl Reject {
         Self::OriginNotAllowed,
         Self::RateLimit,
         Self::RoomFull,
+        Self::Timeout,
         Self::TokenExpired,
         Self::TooLarge,
         Self::TooManyConnections,
@@ -101,7 +104,7 @@ impl Reject {
     ];
 
     const fn row(self) -> Row {
-        use CloseCode::{Disconnected, Internal, PolicyViolation, TokenExpired, TryAgainLater};
+        use CloseCode::{Disconnected, Internal, PolicyViolation, Timeout, TokenExpired, TryAgainLater};
         match self {
             Self::Barred => never("BARRED", 403, "This user may not connect for now."),
             Self::BinaryNotSupported => {
@@ -124,6 +127,7 @@ impl Reject {
                 later("RATE_LIMIT", 429, PolicyViolation, "That is too much too fast; please slow down.")
             }
             Self::RoomFull => later("ROOM_FULL", 503, TryAgainLater, "This room holds as many sockets as it can."),
+            Self::Timeout => later("TIMEOUT", 408, Timeout, "No ping came for too long."),
             Self::TokenExpired => Row {
                 close: TokenExpired,
                 ..never("TOKEN_EXPIRED", 401, "The token has ended: come back with another.")
@@ -212,6 +216,8 @@ pub enum CloseCode {
     Internal,
     /// The connection was not allowed: come back with another token or another address, not with the same.
     PolicyViolation,
+    /// No sign of life came for too long: come back.
+    Timeout,
     /// The token ended: come back with another.
     TokenExpired,
     /// Nothing is wrong but the moment: come back later.
@@ -225,6 +231,7 @@ impl CloseCode {
             Self::Disconnected => 4003,
             Self::Internal => 1011,
             Self::PolicyViolation => 1008,
+            Self::Timeout => 4008,
             Self::TokenExpired => 4001,
             Self::TryAgainLater => 1013,
         }

@@ -9,6 +9,7 @@ use crate::moment::Moment;
 use crate::protocol::SUBPROTOCOL;
 use crate::route::Route;
 use crate::session::{ConnectionType, Session};
+use crate::tickets;
 
 /// What the decision needs of a request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,6 +28,8 @@ pub struct Request<'a> {
     pub origin: Option<&'a str>,
     /// The `Sec-WebSocket-Protocol` header.
     pub protocols: Option<&'a str>,
+    /// What the ticket was good for that came instead of a token, once [`ticket`] has been redeemed.
+    pub redeemed: Option<&'a Claims>,
 }
 
 /// What a request is allowed to do.
@@ -42,6 +45,8 @@ pub enum Admission {
     Preflight(&'static str),
     /// Publish in a room.
     Publish(RoomName),
+    /// Have a ticket, in the name of this token.
+    Ticket(Claims),
 }
 
 /// Decides over a request.
@@ -60,6 +65,7 @@ pub fn admit(request: &Request<'_>, config: &Config, moment: &mut Moment) -> Res
             connect(request, config, moment, |claims| Ok(RoomName::new(Kind::User, claims.user.clone())))
         }
         Route::Disconnect(room) => granted(&service(request, config, moment)?, room).map(Admission::Disconnect),
+        Route::Ticket => authenticate(request, config, moment).map(Admission::Ticket),
         Route::Publish(room) => granted(&service(request, config, moment)?, room).map(Admission::Publish),
     }
 }
@@ -110,8 +116,19 @@ fn service(request: &Request<'_>, config: &Config, moment: &Moment) -> Result<Cl
 }
 
 fn authenticate(request: &Request<'_>, config: &Config, moment: &Moment) -> Result<Claims, Refusal> {
+    if let Some(claims) = request.redeemed {
+        return Ok(claims.clone());
+    }
     let claims = token(request).and_then(|token| config.claims(&token, moment.now));
     Ok(claims.ok_or(Reject::InvalidToken)?)
+}
+
+/// The ticket of a request for a socket that brings no token: the room to ask and the secret to show it.
+pub fn ticket(request: &Request<'_>) -> Option<(RoomName, String)> {
+    if !request.upgrade || token(request).is_some() {
+        return None;
+    }
+    tickets::read(&parameter(request.query, "ticket")?)
 }
 
 /// The token: from the header, from the list of subprotocols, from the query; the first that there is.

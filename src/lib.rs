@@ -32,4 +32,5 @@ pub mod route;
 pub mod session;
 pub mod sql;
 pub mod subscriptions;
+pub mod tickets;
 pub mod turn;

@@ -32,6 +32,16 @@ pub struct Limits {
     pub patience: u32,
     /// Connections that one user may have, in all rooms together: 10.
     pub connections_per_user: usize,
+    /// Milliseconds for which a ticket is good: 30,000, enough to open a socket with it.
+    pub ticket_lifetime: u64,
+    /// Tickets that one user may have unused: 100.
+    pub tickets_per_user: u64,
+    /// Milliseconds without a sign of life after which a connection is closed that has pinged before: 60,000, two of the
+    /// pings that clients send every 30 s.
+    pub silence: u64,
+    /// Milliseconds between two looks for silent connections while nothing else wakes the room: 300,000. Each costs a
+    /// row written and a request.
+    pub sweep_interval: u64,
     /// Milliseconds before its token's end at which a client is told: 30,000.
     pub expiry_warning: u64,
     /// Sockets that a room can welcome back a second, when all of them were dropped: 500, half of what one object takes.
@@ -59,6 +69,10 @@ impl Default for Limits {
             byte_burst: 2 << 20,
             patience: 100,
             connections_per_user: 10,
+            ticket_lifetime: 30_000,
+            tickets_per_user: 100,
+            silence: 60_000,
+            sweep_interval: 300_000,
             expiry_warning: 30_000,
             reconnects_per_second: 500,
             subscriptions_per_connection: 100,

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::code::Reject;
 use crate::id::{ConnId, RoomName, Seq};
 use crate::log::Entry;
+use crate::tickets::Rights;
 
 /// A call from one room to another.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,6 +40,13 @@ pub enum Call {
     HangUp {
         /// The connections.
         conns: Vec<ConnId>,
+    },
+    /// To a user's room: "Give the user a ticket."
+    Issue(Rights),
+    /// To a user's room: "Somebody brings this ticket."
+    Redeem {
+        /// The ticket's secret.
+        secret: String,
     },
     /// To a user's room: "That connection is closed."
     Release {
@@ -104,6 +112,10 @@ pub enum Answer {
     },
     /// To [`Call::HangUp`]: so many were closed.
     HungUp(usize),
-    /// To [`Call::Reserve`]: no.
+    /// To [`Call::Issue`]: the ticket's secret.
+    Issued(String),
+    /// To [`Call::Redeem`]: it is good for this.
+    Redeemed(Rights),
+    /// To [`Call::Issue`], [`Call::Redeem`] and [`Call::Reserve`]: no.
     Refused(Reject),
 }

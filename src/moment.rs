@@ -47,6 +47,12 @@ impl Moment {
         uuid::Builder::from_unix_timestamp_millis(self.now.0, &bytes).into_uuid()
     }
 
+    /// A fresh secret: 128 random bits in hexadecimal. Nothing else may be drawn at the same moment.
+    pub fn secret(&mut self) -> String {
+        self.random = self.random.wrapping_add(1);
+        format!("{:032x}", self.random)
+    }
+
     /// A fresh id for a message.
     pub fn message_id(&mut self) -> Id {
         Id::from(self.uuid())

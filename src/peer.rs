@@ -12,6 +12,8 @@ pub struct Peer {
     pub session: Session,
     /// What it has used up.
     pub meter: Meter,
+    /// When it was last heard, if it has ever sent a ping: who pings is expected to go on.
+    pub pinged: Option<Millis>,
     /// Whether it has been told that its token is about to end.
     pub warned: bool,
 }
@@ -30,7 +32,12 @@ pub enum Expiry {
 impl Peer {
     /// A socket that has done nothing yet.
     pub fn new(session: Session) -> Self {
-        Self { session, meter: Meter::default(), warned: false }
+        Self { session, meter: Meter::default(), pinged: None, warned: false }
+    }
+
+    /// Whether it has fallen silent.
+    pub fn is_silent(&self, now: Millis, limits: &Limits) -> bool {
+        self.pinged.is_some_and(|heard| heard.plus(limits.silence) <= now)
     }
 
     /// What has to be done about its token.

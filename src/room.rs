@@ -26,6 +26,7 @@ use crate::peer::Peer;
 use crate::session::Session;
 use crate::sql::{Sql, StoreError};
 use crate::subscriptions::{Subscriptions, Wish};
+use crate::tickets::Tickets;
 use crate::turn::{Input, Turn};
 
 /// Why a request was not carried out.
@@ -70,6 +71,15 @@ pub struct Counts {
     pub subscriptions: usize,
 }
 
+/// When silent connections are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sweep {
+    /// In this turn: it is known when each was last heard.
+    Now,
+    /// Then, or when the room is loaded.
+    At(Millis),
+}
+
 /// One room.
 #[derive(Debug)]
 pub struct Room<S> {
@@ -80,14 +90,21 @@ pub struct Room<S> {
     followers: Followers<S>,
     subscriptions: Subscriptions<S>,
     connections: Connections<S>,
+    tickets: Tickets<S>,
     batch: Batch,
+    sweep: Sweep,
 }
 
 impl<S: Sql> Room<S> {
-    /// Loads a room with the sockets that are open.
-    pub fn open(name: RoomName, config: Rc<Config>, sql: S, sessions: Vec<Session>) -> Result<Self, StoreError> {
-        let peers: BTreeMap<ConnId, Peer> =
-            sessions.into_iter().map(|session| (session.conn, Peer::new(session))).collect();
+    /// Loads a room with the sockets that are open, and when the runtime last answered a ping of each.
+    pub fn open(
+        name: RoomName,
+        config: Rc<Config>,
+        sql: S,
+        sockets: Vec<(Session, Option<Millis>)>,
+    ) -> Result<Self, StoreError> {
+        let peer = |(session, pinged): (Session, _)| (session.conn, Peer { pinged, ..Peer::new(session) });
+        let peers: BTreeMap<ConnId, Peer> = sockets.into_iter().map(peer).collect();
         let mut subscriptions = Subscriptions::open(sql.clone(), config.limits.subscriptions_per_connection)?;
         let gone = subscriptions.connections().into_iter().filter(|conn| !peers.contains_key(conn));
         gone.collect::<Vec<_>>().into_iter().try_for_each(|conn| subscriptions.remove_all(conn))?;
@@ -97,8 +114,9 @@ impl<S: Sql> Room<S> {
         let mut log = Log::open(sql.clone(), config.limits.log_messages)?;
         let mut batch = Batch::default();
         log.unflushed()?.into_iter().for_each(|entry| batch.push(Priority::Normal, entry.frame.into()));
-        let (followers, connections) = (Followers::open(sql.clone())?, Connections::open(sql)?);
-        Ok(Self { name, config, log, peers, followers, subscriptions, connections, batch })
+        let (followers, connections) = (Followers::open(sql.clone())?, Connections::open(sql.clone())?);
+        let (tickets, sweep) = (Tickets::open(sql)?, Sweep::Now);
+        Ok(Self { name, config, log, peers, followers, subscriptions, connections, tickets, batch, sweep })
     }
 
     /// Takes what happened.
@@ -109,6 +127,10 @@ impl<S: Sql> Room<S> {
             Input::ReceivedBinary(conn, bytes) => self.receive_binary(turn, conn, bytes)?,
             Input::Closed(conn) => self.forget(turn, conn)?,
             Input::Returned(room, call, answer) => self.returned(turn, &room, &call, answer)?,
+            Input::Swept(pings) => {
+                self.pinged(pings);
+                self.sweep = Sweep::Now;
+            }
             Input::Woken => {}
         }
         self.settle(turn)
@@ -117,7 +139,13 @@ impl<S: Sql> Room<S> {
     /// When to call [`Self::handle`] with [`Input::Woken`], if nothing happens before.
     pub fn deadline(&self) -> Option<Millis> {
         let tokens = self.peers.values().map(|peer| peer.deadline(self.limits())).min();
-        let parts = [self.batch.deadline(), self.followers.deadline(), self.subscriptions.deadline(), tokens];
+        let parts = [
+            self.batch.deadline(),
+            self.followers.deadline(),
+            self.subscriptions.deadline(),
+            self.next_sweep(),
+            tokens,
+        ];
         parts.into_iter().flatten().min()
     }
 
@@ -133,6 +161,7 @@ impl<S: Sql> Room<S> {
             self.flush(turn)?;
         }
         self.expire(turn)?;
+        self.sweep(turn)?;
         for (room, wish) in self.subscriptions.wishes(now) {
             let follower = self.name.clone();
             let call = match wish {
@@ -144,6 +173,18 @@ impl<S: Sql> Room<S> {
         let due = self.followers.deliveries(&self.name, &self.log, &self.config.limits, now)?;
         due.into_iter().for_each(|(room, call)| turn.call(room, call));
         Ok(())
+    }
+
+    /// Whether the platform should say, by [`Input::Swept`], when each connection last pinged.
+    pub fn sweep_is_due(&self, now: Millis) -> bool {
+        self.next_sweep().is_some_and(|due| due <= now)
+    }
+
+    fn next_sweep(&self) -> Option<Millis> {
+        match self.sweep {
+            Sweep::At(due) if !self.peers.is_empty() => Some(due),
+            Sweep::At(_) | Sweep::Now => None,
+        }
     }
 
     fn limits(&self) -> &Limits {

@@ -16,6 +16,8 @@ pub enum Route {
     ConnectUser,
     /// `POST /api/v1/ws/users/{id}/disconnect`: the end of all connections of that user.
     Disconnect(RoomName),
+    /// `POST /api/v1/ws/tickets`: a ticket for one socket.
+    Ticket,
     /// `POST /api/v1/ws/{investigations|analysis|chat|users}/{id}/messages`: messages for that room; and
     /// `POST /api/v1/ws/system/messages`: messages for the one room that nobody opens.
     Publish(RoomName),
@@ -38,6 +40,7 @@ impl Route {
         match segments.as_slice() {
             [""] => Ok(Self::ConnectUser),
             ["", "health"] => Ok(Self::Health),
+            ["", "tickets"] => Ok(Self::Ticket),
             ["", "system", "messages"] => Ok(Self::Publish(RoomName::system())),
             ["", "users", id, "disconnect"] => room("users", id).map(Self::Disconnect),
             ["", collection, id] if *collection != "users" => room(collection, id).map(Self::Connect),
@@ -50,7 +53,7 @@ impl Route {
     pub const fn method(&self) -> &'static str {
         match self {
             Self::Connect(_) | Self::ConnectUser | Self::Health => "GET",
-            Self::Disconnect(_) | Self::Publish(_) => "POST",
+            Self::Disconnect(_) | Self::Publish(_) | Self::Ticket => "POST",
         }
     }
 }
@@ -78,6 +81,7 @@ mod tests {
             ("GET", "/api/v1/ws", Route::ConnectUser),
             ("GET", "/api/v1/ws/", Route::ConnectUser),
             ("GET", "/api/v1/ws/health", Route::Health),
+            ("POST", "/api/v1/ws/tickets", Route::Ticket),
             ("GET", "/api/v1/ws/investigations/inv-123", Route::Connect("investigation:inv-123".parse().unwrap())),
             ("GET", "/api/v1/ws/analysis/a/", Route::Connect("analysis:a".parse().unwrap())),
             ("GET", "/api/v1/ws/chat/a%3Ab", Route::Connect("chat:a:b".parse().unwrap())),

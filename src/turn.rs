@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::code::CloseCode;
 use crate::id::{ConnId, RoomName};
 use crate::link::{Answer, Call};
-use crate::moment::Moment;
+use crate::moment::{Millis, Moment};
 use crate::session::Session;
 
 /// What can happen to a room.
@@ -21,6 +21,8 @@ pub enum Input {
     Closed(ConnId),
     /// A call that the room asked for came back, or (`None`) failed.
     Returned(RoomName, Call, Option<Answer>),
+    /// The runtime last answered a ping of these connections then.
+    Swept(Vec<(ConnId, Millis)>),
     /// The time has come that the room had named.
     Woken,
 }

@@ -9,10 +9,12 @@
 
 mod support;
 
-use cidadao_realtime::code::CloseCode;
+use cidadao_realtime::code::{CloseCode, Reject};
 use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
 use cidadao_realtime::link::{Answer, Call};
+use cidadao_realtime::moment::Millis;
+use cidadao_realtime::tickets::Rights;
 use jwt_compact::alg::{Hs256, Hs256Key};
 use jwt_compact::{AlgorithmExt, Claims, Header};
 use serde_json::{Value, json};
@@ -79,8 +81,10 @@ fn a_closed_connection_makes_room_for_another_wherever_it_was() {
 #[test]
 fn connections_that_a_crash_took_do_not_count_for_ever() {
     let mut world = World::default();
-    (0..10).for_each(|n| drop(world.join(&format!("chat:{}", n % 3), "ana")));
-    ["chat:0", "chat:1"].map(|room| world.crash(room));
+    for n in 0..10 {
+        world.join(&format!("chat:{}", n % 3), "ana");
+    }
+    ["chat:0", "chat:1"].iter().for_each(|room| world.crash(room));
     let refused = world.connect("ana");
     assert!(!world.is_open(refused), "nobody has said goodbye");
     world.run_until_idle();
@@ -91,7 +95,9 @@ fn connections_that_a_crash_took_do_not_count_for_ever() {
 #[test]
 fn a_room_that_cannot_be_asked_keeps_its_connections_counted_and_nobody_is_asked_too_often() {
     let mut world = World::default();
-    (0..10).for_each(|_| drop(world.join("chat:1", "ana")));
+    for _ in 0..10 {
+        world.join("chat:1", "ana");
+    }
     world.cut("chat:1");
     for _ in 0..3 {
         let refused = world.connect("ana");
@@ -255,7 +261,103 @@ fn the_welcome_says_over_what_time_to_come_back_and_a_larger_room_takes_longer()
     let advice = |world: &mut World, conn| data(world, conn, "connection")[0]["reconnect_within_ms"].as_u64().unwrap();
     let first = world.join(ROOM, "u0");
     assert_eq!(advice(&mut world, first), 1_000);
-    (1..1_500).for_each(|n| drop(world.join(ROOM, &format!("u{n}"))));
+    for n in 1..1_500 {
+        world.join(ROOM, &format!("u{n}"));
+    }
     let last = world.join(ROOM, "last");
     assert_eq!(advice(&mut world, last), 3_002);
+}
+
+/// A world in which silent connections are looked for every 100 s.
+fn watched() -> World {
+    World::with_sweeps(Limits { sweep_interval: 100_000, ..Limits::default() })
+}
+
+#[test]
+fn who_pinged_and_fell_silent_is_closed_even_while_the_room_sleeps() {
+    let mut world = watched();
+    let (pinged, asked) = (world.join("chat:1", "ana"), world.join("chat:1", "bea"));
+    world.ping(pinged);
+    world.send(asked, &json!({"type": "ping", "data": {}}));
+    world.evict("chat:1");
+    world.ping(asked);
+    world.pass(100_000);
+    for conn in [pinged, asked] {
+        assert_eq!(codes(&mut world, conn), ["TIMEOUT"]);
+        assert_eq!(world.closed(conn), Some(CloseCode::Timeout));
+    }
+    assert_eq!(world.counts("chat:1").connections, 0);
+}
+
+#[test]
+fn who_goes_on_pinging_stays_and_so_does_who_never_did() {
+    let mut world = watched();
+    let (pinging, listening) = (world.connect("ana"), world.connect("bea"));
+    for _ in 0..20 {
+        world.ping(pinging);
+        world.pass(30_000);
+    }
+    assert!(world.is_open(pinging));
+    assert!(world.is_open(listening), "a client that only listens is left to TCP");
+}
+
+#[test]
+fn a_room_that_wakes_looks_for_the_silent_at_once() {
+    let mut world = watched();
+    let ana = world.join("chat:1", "ana");
+    world.ping(ana);
+    world.advance(60_000);
+    world.evict("chat:1");
+    world.tell("chat:1", 1);
+    assert_eq!(world.closed(ana), Some(CloseCode::Timeout));
+}
+
+#[test]
+fn a_room_without_sockets_sets_no_alarm() {
+    let mut world = watched();
+    let ana = world.join("chat:1", "ana");
+    world.leave(ana);
+    world.drain();
+}
+
+fn rights(world: &World, seconds: u64) -> Rights {
+    Rights { expires: Millis(world.now.0 + seconds * 1_000), rooms: None }
+}
+
+fn issue(world: &mut World) -> String {
+    let rights = rights(world, 3_600);
+    let Answer::Issued(secret) = world.ask_room(HOME, Call::Issue(rights)).unwrap() else { panic!() };
+    secret
+}
+
+fn redeem(world: &mut World, secret: &str) -> Answer {
+    world.ask_room(HOME, Call::Redeem { secret: secret.to_owned() }).unwrap()
+}
+
+#[test]
+fn a_ticket_is_good_once_and_for_half_a_minute() {
+    let mut world = World::default();
+    let (rights, secret) = (rights(&world, 3_600), issue(&mut world));
+    world.evict(HOME);
+    assert_eq!(redeem(&mut world, &secret), Answer::Redeemed(rights));
+    let refused = Answer::Refused(Reject::InvalidToken);
+    assert_eq!(redeem(&mut world, &secret), refused, "used");
+    assert_eq!(redeem(&mut world, "0123"), refused, "never given");
+    let late = issue(&mut world);
+    world.pass(30_000);
+    assert_eq!(redeem(&mut world, &late), refused, "too old");
+}
+
+#[test]
+fn a_user_has_a_hundred_unused_tickets_at_most_and_old_ones_go() {
+    let mut world = World::default();
+    for _ in 0..100 {
+        issue(&mut world);
+    }
+    let more = rights(&world, 3_600);
+    let answer = world.ask_room(HOME, Call::Issue(more)).unwrap();
+    assert_eq!(answer, Answer::Refused(Reject::RateLimit));
+    world.pass(30_000);
+    issue(&mut world);
+    assert_eq!(world.sql(HOME).numbers("SELECT count(*) FROM tickets"), [1]);
 }

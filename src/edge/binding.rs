@@ -1,6 +1,6 @@
 //! What the runtime offers and the `worker` crate does not bind, or not the way it is needed.
 
-use js_sys::JsString;
+use js_sys::{Date, JsString};
 use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{State, WebSocket};
 
@@ -10,6 +10,11 @@ extern "C" {
 
     #[wasm_bindgen(method, catch, js_name = send)]
     fn send(this: &Socket, text: &JsString) -> Result<(), JsValue>;
+
+    type Liveness;
+
+    #[wasm_bindgen(method, catch, js_name = getWebSocketAutoResponseTimestamp)]
+    fn last_auto_response(this: &Liveness, socket: &web_sys::WebSocket) -> Result<Option<Date>, JsValue>;
 
     type Storage;
 
@@ -22,6 +27,12 @@ extern "C" {
 pub(super) fn send(socket: &WebSocket, text: &JsString) -> Result<(), JsValue> {
     let raw: &web_sys::WebSocket = socket.as_ref();
     raw.unchecked_ref::<Socket>().send(text)
+}
+
+/// When the runtime last answered a ping of this socket, in milliseconds since 1970.
+pub(super) fn last_auto_response(state: &State, socket: &WebSocket) -> Option<f64> {
+    let answered = state.as_raw().unchecked_ref::<Liveness>().last_auto_response(socket.as_ref()).ok().flatten();
+    answered.map(|date| date.get_time())
 }
 
 /// Runs `body` so that all it writes is kept if it returns `true`, and none of it otherwise.

@@ -8,21 +8,21 @@ mod fault;
 mod object;
 mod reply;
 mod sql;
+mod user;
 
 use std::cell::OnceCell;
 use std::rc::Rc;
 
 use worker::{Context, Env, Headers, Request, RequestInit, Response, Result, console_error, event};
 
-use self::call::{ask, post, room_stub};
+use self::call::{post, room_stub};
 use self::reply::{json, refuse, refuse_socket, with_headers};
 use crate::code::{Refusal, Reject};
 use crate::config::Config;
 use crate::disconnect::{Disconnect, Disconnected};
 use crate::gate::{self, Admission};
 use crate::health::Health;
-use crate::id::{Kind, RoomName};
-use crate::link::{Answer, Call};
+use crate::id::RoomName;
 use crate::moment::{Millis, Moment};
 use crate::origin;
 use crate::session::Session;
@@ -65,27 +65,29 @@ async fn serve(
     upgrade: bool,
 ) -> std::result::Result<Response, Refusal> {
     let url = request.url().map_err(|_| Reject::NotFound)?;
-    let admission = gate::admit(
-        &gate::Request {
-            method: request.method().as_ref(),
-            path: url.path(),
-            query: url.query().unwrap_or_default(),
-            upgrade,
-            authorization: header(&request, "authorization").as_deref(),
-            origin: header(&request, "origin").as_deref(),
-            protocols: header(&request, AGREED).as_deref(),
-        },
-        config,
-        &mut moment()?,
-    )?;
+    let method = request.method();
+    let [authorization, origin, protocols] = ["authorization", "origin", AGREED].map(|name| header(&request, name));
+    let mut asked = gate::Request {
+        method: method.as_ref(),
+        path: url.path(),
+        query: url.query().unwrap_or_default(),
+        upgrade,
+        authorization: authorization.as_deref(),
+        origin: origin.as_deref(),
+        protocols: protocols.as_deref(),
+        redeemed: None,
+    };
+    let redeemed = user::redeem(env, gate::ticket(&asked)).await?;
+    asked.redeemed = redeemed.as_ref();
+    let admission = gate::admit(&asked, config, &mut moment()?)?;
     match admission {
         Admission::Connect(room, session, agreed) => {
-            reserve(env, &room, &session).await?;
+            user::reserve(env, &room, &session).await?;
             connect(env, &room, &session, agreed).await.map_err(internal)
         }
         Admission::Disconnect(room) => {
             let body = body::read(&mut request, config.limits.message_bytes).await?;
-            let disconnected = disconnect(env, &room, Disconnect::parse(&body)?.bar()).await?;
+            let disconnected = user::disconnect(env, &room, Disconnect::parse(&body)?.bar()).await?;
             json(200, &Disconnected { disconnected }).map_err(internal)
         }
         Admission::Health(room) => health(env, config, room).await.map_err(internal),
@@ -97,18 +99,8 @@ async fn serve(
             let call = post("messages", &body).map_err(internal)?;
             room_stub(env, &room).map_err(internal)?.fetch_with_request(call).await.map_err(internal)
         }
+        Admission::Ticket(claims) => json(200, &user::issue(env, config, claims).await?).map_err(internal),
     }
-}
-
-/// Asks the user's room for one more connection. What is opened there, it counts itself.
-async fn reserve(env: &Env, room: &RoomName, session: &Session) -> std::result::Result<(), Refusal> {
-    if room.kind() == Kind::User {
-        return Ok(());
-    }
-    let user = RoomName::new(Kind::User, session.user.clone());
-    let call = Call::Reserve { conn: session.conn, room: room.clone() };
-    let answer = ask(env, &user, &call).await.map_err(internal)?;
-    if let Answer::Refused(reject) = answer { Err(reject.into()) } else { Ok(()) }
 }
 
 async fn connect(env: &Env, room: &RoomName, session: &Session, agreed: Option<&str>) -> Result<Response> {
@@ -119,19 +111,6 @@ async fn connect(env: &Env, room: &RoomName, session: &Session, agreed: Option<&
     let mut init = RequestInit::new();
     init.with_headers(headers);
     room_stub(env, room)?.fetch_with_request(Request::new_with_init("https://room/socket", &init)?).await
-}
-
-/// Closes a user's connections in every room, or says that it could not: then the service asks again.
-async fn disconnect(env: &Env, user: &RoomName, bar: u64) -> std::result::Result<usize, Refusal> {
-    let answer = ask(env, user, &Call::Disconnect { bar }).await.map_err(internal)?;
-    let Answer::Elsewhere { mut closed, rooms } = answer else { return Err(Reject::Internal.into()) };
-    for (room, conns) in rooms {
-        let Ok(Answer::HungUp(count)) = ask(env, &room, &Call::HangUp { conns }).await else {
-            return Err(Reject::Unavailable.because(format!("{room} did not answer; please try again.")));
-        };
-        closed += count;
-    }
-    Ok(closed)
 }
 
 async fn health(env: &Env, config: &Config, room: Option<RoomName>) -> Result<Response> {

@@ -90,7 +90,7 @@ impl DurableObject for Room {
 
     async fn alarm(&self) -> Result<Response> {
         self.0.alarm.set(None);
-        let woken = self.0.take(Input::Woken).await;
+        let woken = self.0.wake().await;
         woken.map_or_else(|refusal| refuse(&refusal), |()| Response::empty())
     }
 
@@ -219,9 +219,28 @@ impl Object {
         let name = name.ok_or_else(|| StoreError("an object without a room's name".to_owned()))?;
         let known = |socket: WebSocket| Some((session(&socket)?, socket));
         let open: Vec<(Session, WebSocket)> = self.state.get_websockets().into_iter().filter_map(known).collect();
-        let sessions = open.iter().map(|(session, _)| session.clone()).collect();
+        let sessions = open.iter().map(|(session, socket)| (session.clone(), self.last_ping(socket))).collect();
         let room = room::Room::open(name, config(&self.env), self.state.storage().sql(), sessions)?;
         Ok(Loaded { room, sockets: open.into_iter().map(|(session, socket)| (session.conn, socket)).collect() })
+    }
+
+    fn last_ping(&self, socket: &WebSocket) -> Option<Millis> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time, in whole milliseconds")]
+        binding::last_auto_response(&self.state, socket).map(|millis| Millis(millis as u64))
+    }
+
+    /// The room's deadline has come. If it wants to know who is alive, it is told.
+    async fn wake(self: &Rc<Self>) -> std::result::Result<(), Refusal> {
+        let woken = self.turn(|loaded, turn| {
+            let last_ping = |(conn, socket): (&ConnId, &WebSocket)| Some((*conn, self.last_ping(socket)?));
+            let input = match loaded.room.sweep_is_due(turn.moment.now) {
+                true => Input::Swept(loaded.sockets.iter().filter_map(last_ping).collect()),
+                false => Input::Woken,
+            };
+            Ok(loaded.room.handle(turn, input)?)
+        });
+        self.arm().await;
+        woken
     }
 
     fn perform(self: &Rc<Self>, sockets: &mut BTreeMap<ConnId, WebSocket>, effect: Effect) {
@@ -285,7 +304,7 @@ impl Object {
         self.state.wait_until(async move {
             Delay::from(Duration::from_millis(due.0.saturating_sub(now.0))).await;
             object.timer.set(None);
-            if let Err(refusal) = object.take(Input::Woken).await {
+            if let Err(refusal) = object.wake().await {
                 console_error!("timer: {refusal}");
             }
         });

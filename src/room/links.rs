@@ -8,6 +8,7 @@ use crate::id::{ConnId, Kind, RoomName};
 use crate::link::{Answer, Call, Delivery};
 use crate::moment::Millis;
 use crate::sql::{Sql, StoreError};
+use crate::tickets::Rights;
 use crate::turn::Turn;
 
 impl<S: Sql> Room<S> {
@@ -23,6 +24,11 @@ impl<S: Sql> Room<S> {
                 open.iter().try_for_each(|conn| self.end(turn, *conn, Reject::Disconnected))?;
                 Answer::HungUp(open.len())
             }
+            Call::Issue(rights) => self.issue(turn, &rights)?,
+            Call::Redeem { secret } => match self.tickets.redeem(turn.moment.now, &secret)? {
+                Some(rights) => Answer::Redeemed(rights),
+                None => Answer::Refused(Reject::InvalidToken),
+            },
             Call::Release { conn } => {
                 self.connections.remove(conn)?;
                 Answer::Done
@@ -100,6 +106,14 @@ impl<S: Sql> Room<S> {
         let open: Vec<ConnId> = self.peers.keys().copied().collect();
         open.iter().try_for_each(|conn| self.end(turn, *conn, Reject::Disconnected))?;
         Ok(Answer::Elsewhere { closed: open.len(), rooms: self.connections.by_room().into_iter().collect() })
+    }
+
+    /// Gives the user a ticket.
+    fn issue(&self, turn: &mut Turn, rights: &Rights) -> Result<Answer, StoreError> {
+        let (now, limits, secret) = (turn.moment.now, self.limits(), turn.moment.secret());
+        let until = now.plus(limits.ticket_lifetime);
+        let issued = self.tickets.issue(now, until, &secret, rights, limits.tickets_per_user)?;
+        Ok(if issued { Answer::Issued(secret) } else { Answer::Refused(Reject::RateLimit) })
     }
 
     /// Those of these connections that are open here.

@@ -1,10 +1,11 @@
 //! What is said on a socket of the room, from the welcome to the end.
 
-use super::Room;
+use super::{Room, Sweep};
 use crate::code::{CloseCode, Refusal, Reject};
 use crate::grants;
 use crate::id::{ConnId, Id, Kind, RoomName, Seq};
 use crate::link::Call;
+use crate::moment::Millis;
 use crate::peer::{Expiry, Peer};
 use crate::protocol::{ClientFrame, ErrorData, ServerFrame, Topic};
 use crate::session::Session;
@@ -62,7 +63,10 @@ impl<S: Sql> Room<S> {
         }
         match ClientFrame::decode(text) {
             Err(bad) => self.refuse(turn, conn, &bad.refusal, bad.original_type.as_deref()),
-            Ok(ClientFrame::Ping) => self.tell(turn, [conn], &ServerFrame::Pong {}),
+            Ok(ClientFrame::Ping) => {
+                self.pinged(vec![(conn, turn.moment.now)]);
+                self.tell(turn, [conn], &ServerFrame::Pong {});
+            }
             Ok(ClientFrame::Pong) => {}
             Ok(ClientFrame::Refresh(token)) => self.refresh(turn, conn, &token)?,
             Ok(ClientFrame::Subscribe(room)) => self.subscribe(turn, conn, &room)?,
@@ -157,6 +161,25 @@ impl<S: Sql> Room<S> {
             self.tell(turn, [conn], &ServerFrame::TokenExpiring { expires_at: expires.to_rfc3339(), expires_in_ms });
         }
         Ok(())
+    }
+
+    /// These connections were heard then.
+    pub(super) fn pinged(&mut self, pings: Vec<(ConnId, Millis)>) {
+        for (conn, heard) in pings {
+            self.peers.entry(conn).and_modify(|peer| peer.pinged = peer.pinged.max(Some(heard)));
+        }
+    }
+
+    /// Ends the connections that have fallen silent, if it is known when each was last heard.
+    pub(super) fn sweep(&mut self, turn: &mut Turn) -> Result<(), StoreError> {
+        let now = turn.moment.now;
+        if self.sweep != Sweep::Now {
+            return Ok(());
+        }
+        self.sweep = Sweep::At(now.plus(self.limits().sweep_interval));
+        let silent = self.peers.values().filter(|peer| peer.is_silent(now, self.limits()));
+        let silent: Vec<ConnId> = silent.map(|peer| peer.session.conn).collect();
+        silent.iter().try_for_each(|conn| self.end(turn, *conn, Reject::Timeout))
     }
 
     /// Ends a connection, saying why.

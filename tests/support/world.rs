@@ -23,6 +23,9 @@ use super::sql::Sqlite;
 /// How long a room that failed is left alone, in milliseconds.
 const RECOVERY: u64 = 1_000;
 
+/// A time that does not come.
+const NEVER: Millis = Millis(u64::MAX);
+
 /// What tokens are signed with.
 pub(crate) const SECRET: &str = "a secret of the simulated world, long enough";
 
@@ -49,6 +52,8 @@ struct Place {
     sql: Sqlite,
     room: Option<Room<Sqlite>>,
     sessions: BTreeMap<ConnId, Session>,
+    /// When the runtime last answered a ping of each socket.
+    pings: BTreeMap<ConnId, Millis>,
     /// Counts the lives of the object: what an earlier one asked for comes back to nobody.
     life: u64,
     /// The alarm that is set.
@@ -102,7 +107,12 @@ impl Default for World {
 
 /// What people do.
 impl World {
+    /// A world in which nobody looks for silent connections, so that it can come to rest with sockets open.
     pub(crate) fn new(limits: Limits) -> Self {
+        Self::with_sweeps(Limits { sweep_interval: u64::MAX, ..limits })
+    }
+
+    pub(crate) fn with_sweeps(limits: Limits) -> Self {
         Self {
             now: Millis(1_761_937_200_000),
             config: Rc::new(Config { keys: Keys::parse(Some(SECRET)).ok(), limits, ..Config::default() }),
@@ -137,6 +147,12 @@ impl World {
     fn reserve(&mut self, conn: ConnId, user: &str, room: &RoomName) -> bool {
         let call = Call::Reserve { conn, room: room.clone() };
         self.ask_room(&format!("user:{user}"), call).is_ok_and(|answer| answer == Answer::Done)
+    }
+
+    /// Sends the ping that the runtime answers by itself, while the room sleeps.
+    pub(crate) fn ping(&mut self, conn: ConnId) {
+        let (home, now) = (self.home(conn), self.now);
+        self.place(&home).pings.insert(conn, now);
     }
 
     /// Calls a room from outside, and waits for the answer.
@@ -335,7 +351,8 @@ impl World {
         }
         self.run_until_idle();
         for _ in 0..ENDLESS {
-            let Some(next) = self.places.values().filter_map(|place| place.alarm).min() else { return };
+            let due = self.places.values().filter_map(|place| place.alarm).filter(|due| *due < NEVER);
+            let Some(next) = due.min() else { return };
             self.pass(next.0.saturating_sub(self.now.0));
         }
         panic!("the rooms wake without end");
@@ -392,7 +409,12 @@ impl World {
     fn wake(&mut self, room: &RoomName) {
         let place = self.place(room);
         (place.alarm, place.known_alarm) = (None, None);
-        self.take(room, Input::Woken).ok();
+        let (now, pings) = (self.now, self.place(room).pings.clone().into_iter().collect());
+        self.turn(room, |room, turn| {
+            let input = if room.sweep_is_due(now) { Input::Swept(pings) } else { Input::Woken };
+            Ok(room.handle(turn, input)?)
+        })
+        .ok();
     }
 
     fn pick(&mut self, place: usize) -> Option<Flight> {
@@ -457,7 +479,8 @@ impl World {
         if let Some(room) = place.room.take() {
             return Ok(room);
         }
-        let sessions = place.sessions.values().cloned().collect();
+        let pinged = |session: &Session| place.pings.get(&session.conn).copied();
+        let sessions = place.sessions.values().map(|session| (session.clone(), pinged(session))).collect();
         Ok(Room::open(name.clone(), config, place.sql.clone(), sessions)?)
     }
 
