@@ -16,11 +16,12 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 7] = [
+pub const SETTINGS: [Setting; 8] = [
     Setting { name: "ALLOWED_ORIGINS", default: "empty: any origin", secret: false },
     Setting { name: "BATCH_WINDOW_MS", default: "100", secret: false },
     Setting { name: "JWT_SECRET_KEY", default: "none: every token is refused", secret: true },
     Setting { name: "MAX_MESSAGE_BYTES", default: "1048576", secret: false },
+    Setting { name: "MAX_SOCKETS_PER_ROOM", default: "32768", secret: false },
     Setting { name: "PING_TIMEOUT_MS", default: "60000", secret: false },
     Setting { name: "REQUIRE_ROOM_GRANTS", default: "false", secret: false },
     Setting { name: "SWEEP_INTERVAL_MS", default: "300000", secret: false },
@@ -58,10 +59,11 @@ impl Config {
             Ok(keys) => config.keys = Some(keys),
             Err(problem) => config.problems.push(problem),
         }
-        let Limits { batch_window, message_bytes, silence, sweep_interval, .. } = &mut config.limits;
+        let Limits { batch_window, message_bytes, silence, sockets_per_room, sweep_interval, .. } = &mut config.limits;
         for (name, limit, range) in [
             ("BATCH_WINDOW_MS", batch_window, 0..=1_000),
             ("MAX_MESSAGE_BYTES", message_bytes, 1_024..=1_900_000),
+            ("MAX_SOCKETS_PER_ROOM", sockets_per_room, 1..=32_768),
             ("PING_TIMEOUT_MS", silence, 1_000..=86_400_000),
             ("SWEEP_INTERVAL_MS", sweep_interval, 1_000..=86_400_000),
         ] {

@@ -30,6 +30,8 @@ pub struct Limits {
     pub byte_burst: u64,
     /// Frames over these rates, one after the other, after which the connection is closed: 100.
     pub patience: u32,
+    /// Sockets in one room: 32,768, as many as the runtime lets one object hold.
+    pub sockets_per_room: u64,
     /// Connections that one user may have, in all rooms together: 10.
     pub connections_per_user: usize,
     /// Milliseconds for which a ticket is good: 30,000, enough to open a socket with it.
@@ -68,6 +70,7 @@ impl Default for Limits {
             bytes_per_second: 128 << 10,
             byte_burst: 2 << 20,
             patience: 100,
+            sockets_per_room: 32_768,
             connections_per_user: 10,
             ticket_lifetime: 30_000,
             tickets_per_user: 100,

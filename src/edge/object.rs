@@ -30,9 +30,6 @@ use crate::turn::{Effect, Input, Turn};
 /// How long a room that failed is left alone, in milliseconds.
 const RECOVERY: u64 = 1_000;
 
-/// Sockets that one object can hold; the runtime throws at the next one.
-const MAX_SOCKETS: usize = 32_768;
-
 /// What is nearer than this, in milliseconds, is waited for with a timer.
 const NEAR: u64 = 1_000;
 
@@ -125,7 +122,7 @@ impl Object {
             return refuse(&Reject::InvalidToken.into());
         };
         let open = self.turn(|loaded, _| Ok(loaded.sockets.len()));
-        if open.is_ok_and(|open| open >= MAX_SOCKETS) {
+        if open.is_ok_and(|open| open as u64 >= config(&self.env).limits.sockets_per_room) {
             return refuse_socket(&Reject::RoomFull.into());
         }
         let pair = WebSocketPair::new()?;

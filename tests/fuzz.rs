@@ -1,0 +1,121 @@
+//! Whatever comes from outside, nothing panics. `FUZZ_INPUTS=10000000 cargo test --release --test fuzz` runs longer.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking, and these numbers are small"
+)]
+
+use cidadao_realtime::auth::{Keys, verify};
+use cidadao_realtime::config::Config;
+use cidadao_realtime::disconnect::Disconnect;
+use cidadao_realtime::gate::{Request, admit};
+use cidadao_realtime::id::RoomName;
+use cidadao_realtime::limits::Limits;
+use cidadao_realtime::link::Call;
+use cidadao_realtime::message::Draft;
+use cidadao_realtime::moment::{Millis, Moment};
+use cidadao_realtime::origin::Origins;
+use cidadao_realtime::protocol::ClientFrame;
+use cidadao_realtime::route::Route;
+use cidadao_realtime::session::Session;
+use cidadao_realtime::tickets;
+use jwt_compact::alg::{Hs256, Hs256Key};
+use jwt_compact::{AlgorithmExt, Claims, Header};
+use serde_json::json;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// What makes sense, to be mangled into what does not.
+const SEEDS: [&str; 16] = [
+    r#"{"type":"subscribe","data":{"investigation_id":"inv-123"}}"#,
+    r#"{"type":"refresh","data":{"token":"a.b.c"}}"#,
+    r#"{"type":"ping","data":{}}"#,
+    r#"{"type":"anomaly_detected","data":{"severity":"high","valor":1e308},"id":"m1","timestamp":"2025-10-31T19:00:00Z"}"#,
+    r#"[{"type":"a"},{"type":"b","priority":"critical","data":[[[]]]}]"#,
+    r#"{"bar_seconds":600}"#,
+    r#"{"conn":"00000000-0000-0000-0000-000000000000","user":"ana","expires":1,"connection_type":"general","rooms":["chat:*"]}"#,
+    r#"{"deliver":{"from":"investigation:1","frames":[[1,{"type":"a"}]]}}"#,
+    "/api/v1/ws/investigations/inv%2D123/messages",
+    "/api/v1/ws/users/ana@x.org/disconnect",
+    "token=a.b.c&connection_type=general&ticket=ana.00ff",
+    "investigation:1",
+    "https://*.cidadao.ai,https://cidadao.ai:8443",
+    "cidadao.v1, bearer.a.b.c",
+    "Bearer a.b.c",
+    "ana.maria@x.org.00112233445566778899aabbccddeeff",
+];
+
+/// Bytes that mean something to one of the parsers.
+const ODD: &[u8] = b"{}[]\":,.\\%*0-9eE\0\xff/";
+
+/// A small generator: the same numbers every time.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound as u64) as usize
+    }
+
+    /// One of the seeds with a few bytes flipped, cut, doubled or taken from another.
+    fn input(&mut self, seeds: &[Vec<u8>]) -> Vec<u8> {
+        let mut bytes = seeds[self.below(seeds.len())].clone();
+        for _ in 0..=self.below(6) {
+            let (place, other) = (self.below(bytes.len() + 1), self.below(seeds.len()));
+            match self.below(6) {
+                0 => bytes.truncate(place),
+                1 => bytes.insert(place, self.below(256) as u8),
+                2 => bytes.extend_from_within(place..),
+                3 => bytes.extend_from_slice(&seeds[other]),
+                _ if place < bytes.len() => bytes[place] = ODD[self.below(ODD.len())],
+                _ => {}
+            }
+            bytes.truncate(4_096);
+        }
+        bytes
+    }
+}
+
+fn token() -> String {
+    let claims = json!({"sub": "ana", "type": "access", "exp": 4_000_000_000_u64, "rooms": ["chat:*"]});
+    Hs256.token(&Header::empty(), &Claims::new(claims), &Hs256Key::new(SECRET)).unwrap()
+}
+
+/// Everything that reads bytes from outside.
+fn feed(bytes: &[u8], config: &Config, keys: &Keys, limits: &Limits) {
+    drop(Draft::parse(bytes, limits));
+    drop(Disconnect::parse(bytes));
+    drop(serde_json::from_slice::<Call>(bytes));
+    let text = String::from_utf8_lossy(bytes);
+    drop(ClientFrame::decode(&text));
+    drop(verify(&text, keys, Millis(1_000)));
+    drop(Route::parse("GET", &text));
+    drop(text.parse::<RoomName>());
+    drop(Session::decode(&text));
+    drop(tickets::read(&text));
+    let (origins, _) = Origins::parse(&text);
+    origins.allow(Some(&text));
+    let header = Some(&*text);
+    for (path, query) in [(&*text, "ticket=a.b"), ("/api/v1/ws/chat/1", &*text)] {
+        let (method, upgrade, origin) = ("GET", true, None);
+        let request =
+            Request { method, path, query, upgrade, authorization: header, origin, protocols: header, redeemed: None };
+        drop(admit(&request, config, &mut Moment::new(Millis(1_000), [0; 16])));
+    }
+}
+
+#[test]
+fn nothing_that_comes_from_outside_panics() {
+    let inputs = std::env::var("FUZZ_INPUTS").ok().and_then(|count| count.parse().ok()).unwrap_or(50_000);
+    let mut seeds: Vec<Vec<u8>> = SEEDS.iter().map(|seed| seed.as_bytes().to_vec()).collect();
+    seeds.extend([token(), format!("token={}", token()), format!("Bearer {}", token())].map(String::into_bytes));
+    let config = Config::parse(|name| (name == "JWT_SECRET_KEY").then(|| SECRET.to_owned()));
+    let (keys, limits) = (Keys::parse(Some(SECRET)).unwrap(), Limits::default());
+    let mut chance = Chance(0x5eed);
+    for _ in 0..inputs {
+        feed(&chance.input(&seeds), &config, &keys, &limits);
+    }
+}
