@@ -1,5 +1,7 @@
 //! Many rooms and what the platform holds for them: sockets, alarms, calls on their way. It does as `edge/object.rs`.
 
+mod people;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use std::rc::Rc;
@@ -105,7 +107,6 @@ impl Default for World {
     }
 }
 
-/// What people do.
 impl World {
     /// A world in which nobody looks for silent connections, so that it can come to rest with sockets open.
     pub(crate) fn new(limits: Limits) -> Self {
@@ -123,118 +124,6 @@ impl World {
             sockets: BTreeMap::new(),
             calls: Vec::new(),
             closed: BTreeMap::new(),
-        }
-    }
-
-    /// Opens a socket in a room.
-    pub(crate) fn join(&mut self, room: &str, user: &str) -> ConnId {
-        let (conn, home) = (ConnId(Uuid::from_u128(self.draw())), name(room));
-        self.sockets.insert(conn, Socket { home: home.clone(), frames: Vec::new(), read: 0 });
-        if home.kind() != Kind::User && !self.reserve(conn, user, &home) {
-            self.place(&home);
-            return conn;
-        }
-        let session = json!({"conn": conn, "user": user, "expires": self.token_end, "connection_type": "general"});
-        let session = Session::decode(&session.to_string()).unwrap();
-        self.place(&home).sessions.insert(conn, session.clone());
-        if self.take(&home, Input::Opened(session)).is_err() {
-            self.place(&home).sessions.remove(&conn);
-        }
-        conn
-    }
-
-    /// Asks the user's room for one more connection, as the entry does.
-    fn reserve(&mut self, conn: ConnId, user: &str, room: &RoomName) -> bool {
-        let call = Call::Reserve { conn, room: room.clone() };
-        self.ask_room(&format!("user:{user}"), call).is_ok_and(|answer| answer == Answer::Done)
-    }
-
-    /// Sends the ping that the runtime answers by itself, while the room sleeps.
-    pub(crate) fn ping(&mut self, conn: ConnId) {
-        let (home, now) = (self.home(conn), self.now);
-        self.place(&home).pings.insert(conn, now);
-    }
-
-    /// Calls a room from outside, and waits for the answer.
-    pub(crate) fn ask_room(&mut self, room: &str, call: Call) -> Result<Answer, Failure> {
-        self.turn(&name(room), |room, turn| Ok(room.answer(turn, call)?))
-    }
-
-    /// How the server ended a connection, if it did.
-    pub(crate) fn closed(&self, conn: ConnId) -> Option<CloseCode> {
-        self.closed.get(&conn).copied()
-    }
-
-    /// Opens a general connection.
-    pub(crate) fn connect(&mut self, user: &str) -> ConnId {
-        let conn = self.join(&format!("user:{user}"), user);
-        let follows = |flight: &Flight| flight.to == RoomName::system();
-        while let Some(place) = self.flights.iter().position(follows) {
-            self.step(place);
-        }
-        conn
-    }
-
-    /// Sends a frame. A socket that is closed sends nothing.
-    pub(crate) fn send(&mut self, conn: ConnId, frame: &Value) {
-        self.send_text(conn, &frame.to_string());
-    }
-
-    pub(crate) fn send_text(&mut self, conn: ConnId, text: &str) {
-        self.receive(conn, Input::Received(conn, text.to_owned()));
-    }
-
-    pub(crate) fn send_binary(&mut self, conn: ConnId) {
-        self.receive(conn, Input::ReceivedBinary(conn, 1));
-    }
-
-    pub(crate) fn subscribe(&mut self, conn: ConnId, room: &str) {
-        self.ask(conn, "subscribe", room);
-    }
-
-    /// Subscribes and waits for the answer.
-    pub(crate) fn follow(&mut self, conn: ConnId, room: &str) {
-        self.subscribe(conn, room);
-        self.run_until_idle();
-    }
-
-    pub(crate) fn unsubscribe(&mut self, conn: ConnId, room: &str) {
-        self.ask(conn, "unsubscribe", room);
-    }
-
-    /// Publishes one message, or an array of them.
-    pub(crate) fn publish(&mut self, room: &str, body: &Value) -> Result<Vec<Taken>, Failure> {
-        self.turn(&name(room), |room, turn| room.publish(turn, body.to_string().as_bytes()))
-    }
-
-    /// Publishes `count` messages and lets everybody hear them.
-    pub(crate) fn tell(&mut self, room: &str, count: usize) {
-        for _ in 0..count {
-            self.publish(room, &json!({"type": "news"})).unwrap();
-        }
-        self.run_until_idle();
-    }
-
-    /// Closes a socket.
-    pub(crate) fn leave(&mut self, conn: ConnId) {
-        let home = self.home(conn);
-        if self.place(&home).sessions.remove(&conn).is_some() {
-            self.take(&home, Input::Closed(conn)).ok();
-        }
-    }
-
-    fn ask(&mut self, conn: ConnId, what: &str, room: &str) {
-        let room = name(room);
-        let field = format!("{}_id", room.kind().as_str());
-        self.send(conn, &json!({"type": what, "data": {field: room.id().as_str()}}));
-    }
-
-    fn receive(&mut self, conn: ConnId, input: Input) {
-        let home = self.home(conn);
-        if self.is_open(conn) && self.take(&home, input).is_err() {
-            let (refusal, mut moment) = (Reject::Internal.into(), self.moment());
-            let frame = ServerFrame::Error(ErrorData::new(&refusal, None)).encode(&mut moment);
-            self.hear(conn, &frame);
         }
     }
 }
