@@ -23,6 +23,9 @@ pub struct Connections<S> {
     ask_after: Millis,
 }
 
+/// How long, in milliseconds, a connection may be on its way: its room cannot be asked for it yet.
+pub(crate) const ON_ITS_WAY: u64 = 10_000;
+
 /// How long, in milliseconds, nobody is asked again: who is refused again and again must not make others work.
 const ASK_PAUSE: u64 = 5_000;
 
@@ -72,7 +75,11 @@ impl<S: Sql> Connections<S> {
             return BTreeMap::new();
         }
         self.ask_after = now.plus(ASK_PAUSE);
-        self.by_room()
+        let mut rooms = self.by_room();
+        let there = |conn: &ConnId| conn.admitted().is_none_or(|admitted| admitted.plus(ON_ITS_WAY) <= now);
+        rooms.values_mut().for_each(|conns| conns.retain(there));
+        rooms.retain(|_, conns| !conns.is_empty());
+        rooms
     }
 
     /// Which connections are counted in which room.
@@ -84,7 +91,7 @@ impl<S: Sql> Connections<S> {
         rooms
     }
 
-    /// Bars the user until then.
+    /// Bars the user until then; a time that has passed lifts the bar.
     pub fn bar(&mut self, until: Millis) -> Result<(), StoreError> {
         let statement =
             "INSERT INTO bar (one, until) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET until = excluded.until";

@@ -7,12 +7,11 @@ use crate::code::{Refusal, Reject};
 /// Longest time that a user can be barred for, in seconds: 30 days.
 const MAX_BAR: u64 = 30 * 24 * 3600;
 
-/// The body of the request: `{"bar_seconds": 600}`, or nothing.
+/// The body of the request: `{"bar_seconds": 600}`, or nothing. 0 lifts a bar.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Disconnect {
-    #[serde(default)]
-    bar_seconds: u64,
+    bar_seconds: Option<u64>,
 }
 
 /// The answer.
@@ -32,15 +31,15 @@ impl Disconnect {
             let reject = if error.is_data() { Reject::InvalidMessage } else { Reject::InvalidJson };
             reject.because(error.to_string())
         })?;
-        if this.bar_seconds > MAX_BAR {
+        if this.bar_seconds > Some(MAX_BAR) {
             return Err(Reject::InvalidMessage.because(format!("`bar_seconds` is at most {MAX_BAR}.")));
         }
         Ok(this)
     }
 
-    /// How long the user may not connect, in milliseconds.
-    pub const fn bar(&self) -> u64 {
-        self.bar_seconds.saturating_mul(1_000)
+    /// How long the user may not connect, in milliseconds, if anything is said of it.
+    pub fn bar(&self) -> Option<u64> {
+        self.bar_seconds.map(|seconds| seconds.saturating_mul(1_000))
     }
 }
 
@@ -50,7 +49,13 @@ mod tests {
 
     #[test]
     fn a_user_is_barred_for_as_long_as_is_said_and_not_otherwise() {
-        for (body, bar) in [("", 0), (" ", 0), ("{}", 0), (r#"{"bar_seconds":600}"#, 600_000)] {
+        for (body, bar) in [
+            ("", None),
+            (" ", None),
+            ("{}", None),
+            (r#"{"bar_seconds":0}"#, Some(0)),
+            (r#"{"bar_seconds":600}"#, Some(600_000)),
+        ] {
             assert_eq!(Disconnect::parse(body.as_bytes()).unwrap().bar(), bar, "{body}");
         }
         for (body, reject) in [

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::moment::Millis;
+
 /// What a name may not be, in a sentence for the person who sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidId(pub &'static str);
@@ -179,6 +181,14 @@ impl fmt::Display for RoomName {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ConnId(pub Uuid);
+
+impl ConnId {
+    /// When the connection was admitted: its id says so.
+    pub fn admitted(self) -> Option<Millis> {
+        let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+        Some(Millis(seconds.saturating_mul(1_000).saturating_add(u64::from(nanos / 1_000_000))))
+    }
+}
 
 impl fmt::Display for ConnId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

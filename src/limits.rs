@@ -28,8 +28,8 @@ pub struct Limits {
     pub bytes_per_second: u64,
     /// Bytes that it may send at once after a pause: 2 MiB, twice the largest frame.
     pub byte_burst: u64,
-    /// Frames over these rates, one after the other, after which the connection is closed: 100.
-    pub patience: u32,
+    /// Frames over these rates that are refused within a minute before the connection is closed: 100.
+    pub patience: u64,
     /// Sockets in one room: 32,768, as many as the runtime lets one object hold.
     pub sockets_per_room: u64,
     /// Connections that one user may have, in all rooms together: 10.

@@ -33,8 +33,8 @@ pub enum Call {
     },
     /// To a user's room: "Close all of the user's sockets."
     Disconnect {
-        /// How long the user may open none, in milliseconds.
-        bar: u64,
+        /// How long the user may open none, in milliseconds. Without it, a bar that there is stays as it is.
+        bar: Option<u64>,
     },
     /// From a user's room: "Close these."
     HangUp {

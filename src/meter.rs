@@ -8,7 +8,7 @@ use crate::moment::Millis;
 pub struct Meter {
     messages: Bucket,
     bytes: Bucket,
-    refused: u32,
+    refused: Bucket,
 }
 
 /// Too much too fast: the same frame may come after this pause.
@@ -16,7 +16,7 @@ pub struct Meter {
 pub struct TooFast {
     /// How long to wait, in milliseconds.
     pub wait: u64,
-    /// Whether the connection went on and on, and should be closed.
+    /// Whether this has happened so often that the connection should be closed.
     pub abuse: bool,
 }
 
@@ -47,13 +47,15 @@ impl Meter {
         let bytes = self.bytes.take(now, time(bytes as u64, byte_rate), time(limits.byte_burst, byte_rate));
         match (messages, bytes) {
             (Ok(messages), Ok(bytes)) => {
-                *self = Self { messages, bytes, refused: 0 };
+                (self.messages, self.bytes) = (messages, bytes);
                 Ok(())
             }
             (messages, bytes) => {
-                self.refused = self.refused.saturating_add(1);
                 let wait = messages.err().max(bytes.err()).unwrap_or_default().div_ceil(1_000);
-                Err(TooFast { wait, abuse: self.refused >= limits.patience })
+                let minute = 60_000_000;
+                let refused = self.refused.take(now, minute / limits.patience.max(1), minute);
+                self.refused = refused.unwrap_or(self.refused);
+                Err(TooFast { wait, abuse: refused.is_err() })
             }
         }
     }
@@ -106,8 +108,10 @@ mod tests {
         (0..5).for_each(|_| meter.spend(Millis(0), 1, &limits).unwrap());
         assert!(!meter.spend(Millis(0), 1, &limits).unwrap_err().abuse);
         assert!(!meter.spend(Millis(0), 1, &limits).unwrap_err().abuse);
-        assert!(meter.clone().spend(Millis(0), 1, &limits).unwrap_err().abuse);
+        assert!(!meter.spend(Millis(0), 1, &limits).unwrap_err().abuse);
         assert_eq!(meter.spend(Millis(100), 1, &limits), Ok(()));
-        assert!(!meter.spend(Millis(100), 1, &limits).unwrap_err().abuse, "one good frame makes up for it");
+        assert!(meter.clone().spend(Millis(100), 1, &limits).unwrap_err().abuse, "one good frame excuses nothing");
+        (0..5).for_each(|_| meter.spend(Millis(60_100), 1, &limits).unwrap());
+        assert!(!meter.spend(Millis(60_100), 1, &limits).unwrap_err().abuse, "a quiet minute does");
     }
 }

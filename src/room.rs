@@ -93,6 +93,8 @@ pub struct Room<S> {
     tickets: Tickets<S>,
     batch: Batch,
     sweep: Sweep,
+    /// Connections that were to be closed and are not here: they may be on their way.
+    hung_up: BTreeMap<ConnId, Millis>,
 }
 
 impl<S: Sql> Room<S> {
@@ -116,7 +118,19 @@ impl<S: Sql> Room<S> {
         log.unflushed()?.into_iter().for_each(|entry| batch.push(Priority::Normal, entry.frame.into()));
         let (followers, connections) = (Followers::open(sql.clone())?, Connections::open(sql.clone())?);
         let (tickets, sweep) = (Tickets::open(sql)?, Sweep::Now);
-        Ok(Self { name, config, log, peers, followers, subscriptions, connections, tickets, batch, sweep })
+        Ok(Self {
+            name,
+            config,
+            log,
+            peers,
+            followers,
+            subscriptions,
+            connections,
+            tickets,
+            batch,
+            sweep,
+            hung_up: BTreeMap::new(),
+        })
     }
 
     /// Takes what happened.

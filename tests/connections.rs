@@ -117,7 +117,7 @@ fn a_service_ends_all_connections_of_a_user_and_may_bar_the_user_for_a_time() {
     let general = world.connect("ana");
     let direct = world.join("chat:1", "ana");
     let other = world.join("chat:1", "bea");
-    let answer = world.ask_room(HOME, Call::Disconnect { bar: 60_000 }).unwrap();
+    let answer = world.ask_room(HOME, Call::Disconnect { bar: Some(60_000) }).unwrap();
     let rooms = vec![("chat:1".parse().unwrap(), vec![direct])];
     assert_eq!(answer, Answer::Elsewhere { closed: 1, rooms });
     assert_eq!(world.ask_room("chat:1", Call::HangUp { conns: vec![direct] }).unwrap(), Answer::HungUp(1));
@@ -136,6 +136,25 @@ fn a_service_ends_all_connections_of_a_user_and_may_bar_the_user_for_a_time() {
     world.pass(60_000);
     let back = world.connect("ana");
     assert!(world.is_open(back));
+}
+
+#[test]
+fn a_bar_can_be_lifted_and_is_not_by_a_mere_disconnect() {
+    let mut world = World::default();
+    for (bar, open) in [(Some(60_000), false), (None, false), (Some(0), true)] {
+        world.ask_room(HOME, Call::Disconnect { bar }).unwrap();
+        let ana = world.connect("ana");
+        assert_eq!(world.is_open(ana), open, "{bar:?}");
+    }
+}
+
+#[test]
+fn a_connection_that_was_on_its_way_when_it_was_to_be_closed_does_not_open() {
+    let mut world = World::default();
+    let late = world.next_conn();
+    assert_eq!(world.ask_room("chat:1", Call::HangUp { conns: vec![late] }).unwrap(), Answer::HungUp(0));
+    assert_eq!(world.join("chat:1", "ana"), late);
+    assert_eq!(world.closed(late), Some(CloseCode::Disconnected));
 }
 
 #[test]
@@ -246,10 +265,10 @@ fn who_does_not_stop_is_closed_and_binary_counts_as_text_does() {
     let limits = Limits { messages_per_second: 1, message_burst: 1, patience: 3, ..Limits::default() };
     let mut world = World::new(limits);
     let (ana, bea) = (world.connect("ana"), world.connect("bea"));
-    (0..5).for_each(|_| world.send(ana, &json!({"type": "pong"})));
-    (0..5).for_each(|_| world.send_binary(bea));
-    assert_eq!(codes(&mut world, ana), ["RATE_LIMIT"; 3]);
-    assert_eq!(codes(&mut world, bea), ["BINARY_NOT_SUPPORTED", "RATE_LIMIT", "RATE_LIMIT", "RATE_LIMIT"]);
+    (0..6).for_each(|_| world.send(ana, &json!({"type": "pong"})));
+    (0..6).for_each(|_| world.send_binary(bea));
+    assert_eq!(codes(&mut world, ana), ["RATE_LIMIT"; 4]);
+    assert_eq!(codes(&mut world, bea)[..2], ["BINARY_NOT_SUPPORTED", "RATE_LIMIT"]);
     for conn in [ana, bea] {
         assert_eq!(world.closed(conn), Some(CloseCode::PolicyViolation));
     }

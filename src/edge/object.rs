@@ -121,9 +121,10 @@ impl Object {
         let Some(session) = header(request, SESSION).and_then(|text| Session::decode(&text)) else {
             return refuse(&Reject::InvalidToken.into());
         };
-        let open = self.turn(|loaded, _| Ok(loaded.sockets.len()));
-        if open.is_ok_and(|open| open as u64 >= config(&self.env).limits.sockets_per_room) {
-            return refuse_socket(&Reject::RoomFull.into());
+        match self.turn(|loaded, turn| Ok(loaded.room.turn_away(turn, &session))) {
+            Ok(None) => {}
+            Ok(Some(reject)) => return refuse_socket(&reject.into()),
+            Err(refusal) => return refuse_socket(&refusal),
         }
         let pair = WebSocketPair::new()?;
         self.state.accept_web_socket(&pair.server);
@@ -214,7 +215,9 @@ impl Object {
     fn load(&self) -> std::result::Result<Loaded, StoreError> {
         let name = self.state.id().name().and_then(|name| name.parse::<RoomName>().ok());
         let name = name.ok_or_else(|| StoreError("an object without a room's name".to_owned()))?;
-        let known = |socket: WebSocket| Some((session(&socket)?, socket));
+        // A socket that is closing stays on the runtime's list until its client has answered.
+        let is_open = |socket: &WebSocket| AsRef::<web_sys::WebSocket>::as_ref(socket).ready_state() == 1;
+        let known = |socket: WebSocket| Some((session(&socket)?, socket)).filter(|(_, socket)| is_open(socket));
         let open: Vec<(Session, WebSocket)> = self.state.get_websockets().into_iter().filter_map(known).collect();
         let sessions = open.iter().map(|(session, socket)| (session.clone(), self.last_ping(socket))).collect();
         let room = room::Room::open(name, config(&self.env), self.state.storage().sql(), sessions)?;

@@ -41,7 +41,7 @@ pub(super) async fn reserve(env: &Env, room: &RoomName, session: &Session) -> Re
 }
 
 /// Closes the user's connections in every room, or says that it could not: then the service asks again.
-pub(super) async fn disconnect(env: &Env, user: &RoomName, bar: u64) -> Result<usize, Refusal> {
+pub(super) async fn disconnect(env: &Env, user: &RoomName, bar: Option<u64>) -> Result<usize, Refusal> {
     let answer = ask(env, user, &Call::Disconnect { bar }).await.map_err(internal)?;
     let Answer::Elsewhere { mut closed, rooms } = answer else { return Err(Reject::Internal.into()) };
     for (room, conns) in rooms {

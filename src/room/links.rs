@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use super::Room;
 use crate::code::Reject;
+use crate::connections::ON_ITS_WAY;
 use crate::id::{ConnId, Kind, RoomName};
 use crate::link::{Answer, Call, Delivery};
-use crate::moment::Millis;
 use crate::sql::{Sql, StoreError};
 use crate::tickets::Rights;
 use crate::turn::Turn;
@@ -19,11 +19,7 @@ impl<S: Sql> Room<S> {
             Call::Deliver(delivery) => self.pass_on(turn, &delivery)?,
             Call::Disconnect { bar } => self.disconnect(turn, bar)?,
             Call::Follow { follower } => Answer::Following(self.followers.add(follower, self.log.head())?),
-            Call::HangUp { conns } => {
-                let open = self.of(conns);
-                open.iter().try_for_each(|conn| self.end(turn, *conn, Reject::Disconnected))?;
-                Answer::HungUp(open.len())
-            }
+            Call::HangUp { conns } => self.hang_up(turn, conns)?,
             Call::Issue(rights) => self.issue(turn, &rights)?,
             Call::Redeem { secret } => match self.tickets.redeem(turn.moment.now, &secret)? {
                 Some(rights) => Answer::Redeemed(rights),
@@ -95,13 +91,23 @@ impl<S: Sql> Room<S> {
         Some(Reject::TooManyConnections)
     }
 
+    /// Closes connections, now or when they come.
+    fn hang_up(&mut self, turn: &mut Turn, conns: Vec<ConnId>) -> Result<Answer, StoreError> {
+        let now = turn.moment.now;
+        self.hung_up.retain(|_, until| now < *until);
+        self.hung_up.extend(conns.iter().map(|conn| (*conn, now.plus(ON_ITS_WAY))));
+        let open = self.of(conns);
+        open.iter().try_for_each(|conn| self.end(turn, *conn, Reject::Disconnected))?;
+        Ok(Answer::HungUp(open.len()))
+    }
+
     /// Closes all of the user's sockets here, and says where there are more.
-    fn disconnect(&mut self, turn: &mut Turn, bar: u64) -> Result<Answer, StoreError> {
+    fn disconnect(&mut self, turn: &mut Turn, bar: Option<u64>) -> Result<Answer, StoreError> {
         if self.name.kind() != Kind::User {
             return Ok(Answer::Elsewhere { closed: 0, rooms: Vec::new() });
         }
-        if bar > 0 {
-            self.connections.bar(Millis(turn.moment.now.0.saturating_add(bar)))?;
+        if let Some(bar) = bar {
+            self.connections.bar(turn.moment.now.plus(bar))?;
         }
         let open: Vec<ConnId> = self.peers.keys().copied().collect();
         open.iter().try_for_each(|conn| self.end(turn, *conn, Reject::Disconnected))?;

@@ -13,14 +13,22 @@ use crate::sql::{Sql, StoreError};
 use crate::turn::Turn;
 
 impl<S: Sql> Room<S> {
+    /// Why a socket may not be opened, if it may not. The user's own room has been asked before, if this is another.
+    pub fn turn_away(&mut self, turn: &mut Turn, session: &Session) -> Option<Reject> {
+        if self.peers.len() as u64 >= self.limits().sockets_per_room {
+            Some(Reject::RoomFull)
+        } else if self.hung_up.remove(&session.conn).is_some() {
+            Some(Reject::Disconnected)
+        } else if self.name.kind() == Kind::User {
+            self.refuse_connection(turn)
+        } else {
+            None
+        }
+    }
+
     pub(super) fn opened(&mut self, turn: &mut Turn, session: Session) -> Result<(), StoreError> {
         let conn = session.conn;
-        // Elsewhere the user's room was asked before the socket was opened.
-        let refused = if self.name.kind() == Kind::User { self.refuse_connection(turn) } else { None };
         self.peers.insert(conn, Peer::new(session));
-        if let Some(reject) = refused {
-            return self.end(turn, conn, reject);
-        }
         self.welcome(turn, conn);
         if self.name.kind() == Kind::User {
             self.subscriptions.attend(&RoomName::system(), [conn])?;

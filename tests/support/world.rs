@@ -413,6 +413,11 @@ impl World {
         self.places.entry(room.clone()).or_default()
     }
 
+    /// The connection that the next to join will have.
+    pub(crate) fn next_conn(&self) -> ConnId {
+        ConnId(Uuid::from_u128(self.sockets.len() as u128 + 1))
+    }
+
     fn draw(&mut self) -> u128 {
         self.drawn += 1_000;
         self.drawn

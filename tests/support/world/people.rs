@@ -6,7 +6,7 @@ use super::*;
 impl World {
     /// Opens a socket in a room.
     pub(crate) fn join(&mut self, room: &str, user: &str) -> ConnId {
-        let (conn, home) = (ConnId(Uuid::from_u128(self.draw())), name(room));
+        let (conn, home) = (self.next_conn(), name(room));
         self.sockets.insert(conn, Socket { home: home.clone(), frames: Vec::new(), read: 0 });
         if home.kind() != Kind::User && !self.reserve(conn, user, &home) {
             self.place(&home);
@@ -14,11 +14,22 @@ impl World {
         }
         let session = json!({"conn": conn, "user": user, "expires": self.token_end, "connection_type": "general"});
         let session = Session::decode(&session.to_string()).unwrap();
+        if let Ok(Some(reject)) = self.turn(&home, |room, turn| Ok(room.turn_away(turn, &session))) {
+            self.turn_away(conn, reject);
+            return conn;
+        }
         self.place(&home).sessions.insert(conn, session.clone());
         if self.take(&home, Input::Opened(session)).is_err() {
             self.place(&home).sessions.remove(&conn);
         }
         conn
+    }
+
+    /// What the platform does with a socket that is not admitted: it says why, and closes.
+    fn turn_away(&mut self, conn: ConnId, reject: Reject) {
+        let frame = ServerFrame::Error(ErrorData::new(&reject.into(), None)).encode(&mut self.moment());
+        self.sockets.get_mut(&conn).unwrap().frames.push(serde_json::from_str(&frame).unwrap());
+        self.closed.insert(conn, CloseCode::from(reject));
     }
 
     /// Asks the user's room for one more connection, as the entry does.

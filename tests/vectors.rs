@@ -1,0 +1,491 @@
+//! The golden vectors, which clients in other languages replay, and the documents beside them, against the code.
+//!
+//! `UPDATE_VECTORS=1` writes the bytes of `server-frames.json` anew instead of comparing them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use cidadao_realtime::batch::{Priority, pack};
+use cidadao_realtime::code::{CloseCode, Refusal, Reject};
+use cidadao_realtime::grants::{self, Grants};
+use cidadao_realtime::id::{ConnId, Id, RoomName, Seq};
+use cidadao_realtime::limits::Limits;
+use cidadao_realtime::message::Draft;
+use cidadao_realtime::moment::{Millis, Moment};
+use cidadao_realtime::protocol::{AUTO_RESPONSE, ClientFrame, ErrorData, ServerFrame, Topic, error_body};
+use cidadao_realtime::route::Route;
+use cidadao_realtime::session::ConnectionType;
+use serde_json::{Value, from_value, json};
+use support::world::World;
+
+const PROTOCOL: &str = include_str!("../docs/protocol.md");
+const ASYNCAPI: &str = include_str!("../docs/asyncapi.yaml");
+const OPENAPI: &str = include_str!("../docs/openapi.yaml");
+
+const VECTORS: [&str; 7] = ["client-frames", "codes", "grants", "ids", "messages", "routes", "server-frames"];
+
+// Reading the vectors.
+
+fn path(file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors").join(format!("{file}.json"))
+}
+
+fn vectors(file: &str) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path(file)).unwrap()).expect(file)
+}
+
+fn cases(file: &str, list: &str) -> Vec<Value> {
+    vectors(file)[list].as_array().expect(list).clone()
+}
+
+fn text<'a>(case: &'a Value, field: &str) -> &'a str {
+    case[field].as_str().unwrap_or_else(|| panic!("no text {field} in {case}"))
+}
+
+fn parsed<T: std::str::FromStr>(case: &Value, field: &str) -> T {
+    text(case, field).parse().ok().unwrap_or_else(|| panic!("bad {field} in {case}"))
+}
+
+/// Runs every case: what comes of it is what the case says beside its name and what goes in.
+fn replay(file: &str, list: &str, inputs: &[&str], run: impl Fn(&Value) -> Value) {
+    let mut names = BTreeSet::new();
+    for case in cases(file, list) {
+        let mut expected = case.clone();
+        for field in ["name"].iter().chain(inputs) {
+            expected.as_object_mut().unwrap().remove(*field);
+        }
+        assert_eq!(run(&case), expected, "{file}, {list}: {case}");
+        assert!(case.get("name").is_none_or(|name| names.insert(name.to_string())), "twice: {}", case["name"]);
+    }
+}
+
+/// All texts in a field of that name, anywhere in all vectors.
+fn named(field: &str) -> BTreeSet<String> {
+    let all: String = VECTORS.map(|file| vectors(file).to_string()).concat();
+    let begin = format!("\"{field}\":\"");
+    all.split(&begin).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect()
+}
+
+// What the code holds, read from its text: an enum cannot be asked for its variants.
+
+/// The lines of a source between two marks.
+fn excerpt<'a>(source: &'a str, begin: &str, end: &str) -> &'a str {
+    source.split_once(begin).and_then(|(_, rest)| rest.split_once(end)).expect(begin).0
+}
+
+fn snake_case(name: &str) -> String {
+    let mut snake = String::new();
+    for letter in name.chars() {
+        snake.push_str(if letter.is_ascii_uppercase() && !snake.is_empty() { "_" } else { "" });
+        snake.push(letter.to_ascii_lowercase());
+    }
+    snake
+}
+
+fn variants(source: &str, name: &str) -> BTreeSet<String> {
+    let body = excerpt(source, &format!("pub enum {name}"), "\n}\n");
+    let lines = body.lines().filter_map(|line| line.strip_prefix("    "));
+    let lines = lines.filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase()));
+    lines.map(|line| snake_case(line.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap())).collect()
+}
+
+/// Every `type` that the room knows of a client.
+fn client_types() -> BTreeSet<String> {
+    let arms = excerpt(include_str!("../src/protocol.rs"), "match envelope.kind.as_ref() {", "_ =>");
+    let patterns = arms.lines().filter(|line| line.trim_start().starts_with('"')).map(|line| {
+        let (patterns, _) = line.split_once("=>").unwrap();
+        patterns.split('|').map(|pattern| pattern.trim().trim_matches('"').to_owned())
+    });
+    patterns.flatten().collect()
+}
+
+fn server_types() -> BTreeSet<String> {
+    let mut types = variants(include_str!("../src/protocol.rs"), "ServerFrame<'a>");
+    types.insert("batch".to_owned());
+    types
+}
+
+fn refused(code: Reject) -> Value {
+    json!({"refused": {"code": code.code()}})
+}
+
+// The vectors.
+
+#[test]
+fn the_codes_are_those_there_are() {
+    let row = |reject: Reject| {
+        json!({"code": reject.code(), "status": reject.status(), "retry": reject.retry(),
+               "close": CloseCode::from(reject).number(), "meaning": reject.meaning()})
+    };
+    assert_eq!(cases("codes", "codes"), Reject::ALL.map(row));
+}
+
+#[test]
+fn frames_of_clients_are_accepted_or_refused() {
+    replay("client-frames", "cases", &["frame"], |case| match ClientFrame::decode(text(case, "frame")) {
+        Ok(frame) => json!({"accepted": told(&frame)}),
+        Err(bad) => {
+            let mut verdict = refused(bad.refusal.reject);
+            if let Some(original_type) = bad.original_type {
+                verdict["refused"]["original_type"] = original_type.into();
+            }
+            verdict
+        }
+    });
+}
+
+/// The first word of a value's `Debug`: the name of its variant.
+fn kind(value: &impl std::fmt::Debug) -> String {
+    snake_case(format!("{value:?}").split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap())
+}
+
+fn told(frame: &ClientFrame) -> Value {
+    let mut told = json!({"kind": kind(frame)});
+    if let ClientFrame::Subscribe(room) | ClientFrame::Unsubscribe(room) = frame {
+        told["room"] = room.to_string().into();
+    }
+    if let ClientFrame::Refresh(token) = frame {
+        told["token"] = token.as_str().into();
+    }
+    told
+}
+
+#[test]
+fn bodies_are_accepted_or_refused() {
+    let run = |case: &Value| match Draft::parse(&body(case), &Limits::default()) {
+        Ok(drafts) => {
+            let priorities: Vec<&str> = drafts.iter().map(|draft| priority(draft.priority())).collect();
+            json!({"accepted": {"count": drafts.len(), "priorities": priorities}})
+        }
+        Err(refusal) => refused(refusal.reject),
+    };
+    replay("messages", "cases", &["body", "body_hex"], run);
+}
+
+fn body(case: &Value) -> Vec<u8> {
+    let Some(hex) = case.get("body_hex") else { return text(case, "body").into() };
+    let digits: Vec<char> = hex.as_str().unwrap().chars().collect();
+    digits.chunks(2).map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap()).collect()
+}
+
+const fn priority(priority: Priority) -> &'static str {
+    match priority {
+        Priority::Critical => "critical",
+        Priority::Normal => "normal",
+        Priority::Low => "low",
+    }
+}
+
+#[test]
+fn ids_and_names_of_rooms_are_valid_or_not() {
+    let valid = |case: &Value| json!({"valid": text(case, "id").parse::<Id>().is_ok()});
+    replay("ids", "ids", &["id"], valid);
+    replay("ids", "rooms", &["room"], |case| match text(case, "room").parse::<RoomName>() {
+        Ok(room) => json!({"valid": true, "kind": room.kind().as_str(), "id": room.id()}),
+        Err(_) => json!({"valid": false}),
+    });
+}
+
+#[test]
+fn a_token_opens_a_room_or_not() {
+    replay("grants", "cases", &["claims", "room"], |case| {
+        let rooms: Option<Grants> = case["claims"].get("rooms").map(|rooms| from_value(rooms.clone()).unwrap());
+        json!({"allowed": grants::check(rooms.as_ref(), &parsed(case, "room")).is_ok()})
+    });
+    for case in cases("grants", "bad") {
+        assert!(from_value::<Grants>(case["claims"]["rooms"].clone()).is_err(), "{case}");
+    }
+}
+
+#[test]
+fn paths_have_their_routes() {
+    replay("routes", "cases", &["method", "path"], |case| {
+        let route = match Route::parse(text(case, "method"), text(case, "path")) {
+            Ok(route) => route,
+            Err(refusal) => return refused(refusal.reject),
+        };
+        let mut told = json!({"kind": kind(&route)});
+        if let Route::Connect(room) | Route::Disconnect(room) | Route::Publish(room) = &route {
+            told["room"] = room.to_string().into();
+        }
+        json!({"route": told})
+    });
+}
+
+// What the server sends.
+
+fn moment() -> Moment {
+    let all = vectors("server-frames");
+    let random = u128::from_str_radix(text(&all, "random"), 16).unwrap();
+    Moment::new(Millis(all["now"].as_u64().unwrap()), random.to_be_bytes())
+}
+
+fn number(data: &Value, field: &str) -> u64 {
+    data[field].as_u64().unwrap_or_else(|| panic!("no number {field} in {data}"))
+}
+
+fn sentence(data: &Value, field: &str) -> &'static str {
+    text(data, field).to_owned().leak()
+}
+
+/// The frame of that type that says this.
+fn encode(kind: &str, data: &Value) -> String {
+    let mut moment = moment();
+    let expires_at = || text(data, "expires_at").to_owned();
+    let frame = match kind {
+        "connection" | "connection_established" => return welcome(kind, data, &mut moment),
+        "error" => return error(data, &mut moment),
+        "subscribed" | "unsubscribed" => return subscription(kind, data, &mut moment),
+        "pong" => ServerFrame::Pong {},
+        "refreshed" => ServerFrame::Refreshed { expires_at: expires_at() },
+        "token_expiring" => {
+            ServerFrame::TokenExpiring { expires_at: expires_at(), expires_in_ms: number(data, "expires_in_ms") }
+        }
+        _ => panic!("no such frame is known here: {kind}"),
+    };
+    frame.encode(&mut moment)
+}
+
+fn welcome(kind: &str, data: &Value, moment: &mut Moment) -> String {
+    let (room, seq) = (&parsed::<RoomName>(data, "room"), Seq(number(data, "seq")));
+    let connection_id = ConnId(parsed(data, "connection_id"));
+    let (message, reconnect_within_ms) = (sentence(data, "message"), number(data, "reconnect_within_ms"));
+    if kind == "connection" {
+        let (status, session_id) = (sentence(data, "status"), &parsed::<Id>(data, "session_id"));
+        return ServerFrame::Connection { status, session_id, message, connection_id, room, seq, reconnect_within_ms }
+            .encode(moment);
+    }
+    let user_id = &parsed::<Id>(data, "user_id");
+    let connection_type = ConnectionType::parse(text(data, "connection_type")).unwrap();
+    ServerFrame::ConnectionEstablished {
+        message,
+        user_id,
+        connection_type,
+        connection_id,
+        room,
+        seq,
+        reconnect_within_ms,
+    }
+    .encode(moment)
+}
+
+fn subscription(kind: &str, data: &Value, moment: &mut Moment) -> String {
+    let room = &parsed::<RoomName>(data, "room");
+    let topic = Topic::from(room);
+    if kind == "unsubscribed" {
+        return ServerFrame::Unsubscribed { topic, room }.encode(moment);
+    }
+    let (message, seq) = (sentence(data, "message"), Seq(number(data, "seq")));
+    ServerFrame::Subscribed { topic, message, room, seq }.encode(moment)
+}
+
+fn error(data: &Value, moment: &mut Moment) -> String {
+    let refusal = refusal(data);
+    ServerFrame::Error(ErrorData::new(&refusal, data["original_type"].as_str())).encode(moment)
+}
+
+/// A refusal with that code, and with a sentence and a time to wait if there are any.
+fn refusal(data: &Value) -> Refusal {
+    let reject = Reject::ALL.into_iter().find(|reject| reject.code() == text(data, "code")).unwrap();
+    let refusal = match data["message"].as_str() {
+        Some(message) => reject.because(message.to_owned()),
+        None => reject.into(),
+    };
+    Refusal { wait: data["retry_after_ms"].as_u64(), ..refusal }
+}
+
+fn published(case: &Value) -> String {
+    let draft = Draft::parse(text(case, "body").as_bytes(), &Limits::default()).unwrap().remove(0);
+    let id: Id = draft.id.clone().unwrap_or_else(|| moment().message_id());
+    assert_eq!(json!(id), case["id"], "{case}");
+    draft.into_frame(&id, &parsed(case, "room"), Seq(number(case, "seq")), &moment().now.to_rfc3339())
+}
+
+fn batch(case: &Value) -> String {
+    let messages: Vec<Rc<str>> =
+        case["messages"].as_array().unwrap().iter().map(|m| m.as_str().unwrap().into()).collect();
+    pack(&messages, moment().now, &Limits::default()).concat()
+}
+
+/// The bytes of every case of a list, as they are and as the code makes them.
+fn made(list: &str, make: fn(&Value) -> String) -> Vec<(String, String)> {
+    cases("server-frames", list).iter().map(|case| (text(case, "bytes").to_owned(), make(case))).collect()
+}
+
+#[test]
+fn the_server_sends_exactly_these_bytes() {
+    let frames = made("frames", |case| encode(text(case, "type"), &case["data"]));
+    let http = made("http", |case| error_body(&refusal(case)));
+    let all = [frames, made("messages", published), made("batches", batch), http].concat();
+    if std::env::var_os("UPDATE_VECTORS").is_some() {
+        return update(&all);
+    }
+    for (expected, bytes) in all {
+        assert_eq!(bytes, expected);
+    }
+}
+
+/// Writes the bytes into the file, which keeps its form.
+fn update(all: &[(String, String)]) {
+    let quoted = |text: &str| format!("\"bytes\": {}", json!(text));
+    let mut file = std::fs::read_to_string(path("server-frames")).unwrap();
+    for (old, new) in all.iter().filter(|(old, new)| old != new) {
+        file = file.replacen(&quoted(old), &quoted(new), 1);
+    }
+    std::fs::write(path("server-frames"), file).unwrap();
+}
+
+#[test]
+fn the_bytes_of_a_frame_say_what_its_vector_says() {
+    for case in cases("server-frames", "frames") {
+        let frame: Value = serde_json::from_str(text(&case, "bytes")).unwrap();
+        assert_eq!((&frame["type"], &frame["data"]), (&case["type"], &case["data"]));
+        assert_eq!((&frame["timestamp"], &frame["id"]), (&json!(moment().now.to_rfc3339()), &json!(moment().uuid())));
+    }
+    let pong = &vectors("server-frames")["pong"];
+    assert_eq!((text(pong, "ping"), text(pong, "bytes")), AUTO_RESPONSE);
+}
+
+/// A frame's data without what is different each time.
+fn lasting(data: &Value) -> Value {
+    let mut data = data.clone();
+    let conn = data["connection_id"].clone();
+    let drawn = |name: &String, value: &Value| name == "seq" || name.ends_with("_within_ms") || *value == conn;
+    data.as_object_mut().unwrap().retain(|name, value| !drawn(name, value));
+    data
+}
+
+#[test]
+fn a_room_says_what_the_vectors_say() {
+    let mut world = World::default();
+    let (chat, general) = (world.join("chat:sessao-1", "ana"), world.connect("ana"));
+    let investigation = world.join("investigation:inv-123", "ana");
+    world.follow(general, "investigation:inv-123");
+    world.unsubscribe(general, "investigation:inv-123");
+    let known: Vec<Value> = cases("server-frames", "frames").iter().map(|case| lasting(&case["data"])).collect();
+    for frame in [chat, general, investigation].into_iter().flat_map(|conn| world.frames(conn)) {
+        assert!(known.contains(&lasting(&frame["data"])), "{frame}");
+    }
+}
+
+#[test]
+fn nothing_is_without_a_vector() {
+    let frames = cases("client-frames", "cases");
+    let accepted: Vec<&Value> = frames.iter().filter(|case| case.get("accepted").is_some()).collect();
+    let kinds = accepted.iter().map(|case| text(&case["accepted"], "kind").to_owned()).collect();
+    assert_covered(&variants(include_str!("../src/protocol.rs"), "ClientFrame"), &kinds);
+    let sent = accepted.iter().filter_map(|case| serde_json::from_str::<Value>(text(case, "frame")).ok());
+    assert_covered(&client_types(), &sent.map(|frame| text(&frame, "type").to_owned()).collect());
+
+    let lists = ["frames", "batches"].map(|list| cases("server-frames", list)).concat();
+    let sent = lists.iter().map(|case| serde_json::from_str::<Value>(text(case, "bytes")).unwrap());
+    assert_covered(&server_types(), &sent.map(|frame| text(&frame, "type").to_owned()).collect());
+
+    let routes = cases("routes", "cases");
+    let kinds = routes.iter().filter_map(|case| case["route"]["kind"].as_str().map(str::to_owned)).collect();
+    assert_covered(&variants(include_str!("../src/route.rs"), "Route"), &kinds);
+}
+
+fn assert_covered(all: &BTreeSet<String>, covered: &BTreeSet<String>) {
+    assert!(all.len() > 1, "{all:?}");
+    assert_eq!(all.difference(covered).collect::<Vec<_>>(), Vec::<&String>::new(), "without a vector");
+}
+
+// The documents.
+
+/// What a document must name in one form, and what it is.
+fn assert_names(document: &str, all: impl IntoIterator<Item = String>, form: impl Fn(&str) -> String) {
+    let missing: Vec<String> =
+        all.into_iter().map(|name| form(&name)).filter(|name| !document.contains(name)).collect();
+    assert_eq!(missing, Vec::<String>::new(), "missing in the document");
+}
+
+fn codes() -> impl Iterator<Item = String> {
+    Reject::ALL.into_iter().map(|reject| reject.code().to_owned())
+}
+
+#[test]
+fn the_protocol_names_every_type_code_and_route() {
+    assert_names(PROTOCOL, codes().chain(named("code")), |code| format!("| `{code}` |"));
+    assert_names(PROTOCOL, named("type").into_iter().chain(client_types()).chain(server_types()), |name| {
+        format!("`{name}`")
+    });
+    for reject in Reject::ALL {
+        let row = PROTOCOL.lines().find(|line| line.starts_with(&format!("| `{}` |", reject.code()))).unwrap();
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let retry = if reject.retry() { "yes" } else { "no" };
+        let close = CloseCode::from(reject).number();
+        assert_eq!(cells[2..5], [reject.status().to_string(), close.to_string(), retry.to_owned()], "{row}");
+    }
+}
+
+#[test]
+fn the_protocol_lists_every_limit_with_its_default() {
+    let limits = format!("{:?}", Limits::default());
+    let limits = limits.trim_start_matches("Limits { ").trim_end_matches(" }").split(", ");
+    let row = |limit: &str| limit.split_once(": ").map(|(name, value)| format!("| `{name}` | {value} |")).unwrap();
+    assert_names(PROTOCOL, limits.map(row), str::to_owned);
+}
+
+#[test]
+fn the_examples_of_the_protocol_are_vectors() {
+    let all: String = VECTORS.map(|file| vectors(file).to_string()).concat();
+    for block in PROTOCOL.split("```json\n").skip(1) {
+        let (block, _) = block.split_once("```").unwrap();
+        for line in block.lines() {
+            assert!(all.contains(&json!(line).to_string()), "no vector: {line}");
+        }
+    }
+}
+
+#[test]
+fn asyncapi_names_every_frame_and_code() {
+    assert_names(ASYNCAPI, codes().chain(client_types()), |name| format!("- {name}\n"));
+    assert_names(ASYNCAPI, server_types(), |name| format!("const: {name}\n"));
+}
+
+/// The operations of the document, each as method and path.
+fn operations() -> Vec<(String, String)> {
+    let paths = excerpt(OPENAPI, "\npaths:\n", "\ncomponents:\n");
+    let mut path = "";
+    let mut operations = Vec::new();
+    for line in paths.lines() {
+        if let Some(name) = line.strip_prefix("  /").and_then(|line| line.strip_suffix(':')) {
+            path = name;
+        } else if matches!(line, "    get:" | "    post:") {
+            operations.push((line.trim().trim_end_matches(':').to_uppercase(), format!("/{path}")));
+        }
+    }
+    operations
+}
+
+fn fits(template: &str, path: &str) -> bool {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let (template, path): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
+    template.len() == path.len() && template.iter().zip(path).all(|(part, name)| part.starts_with('{') || *part == name)
+}
+
+#[test]
+fn openapi_names_every_route_and_code_and_no_other() {
+    let operations = operations();
+    assert_names(OPENAPI, codes(), |code| format!("- {code}\n"));
+    for (method, path) in &operations {
+        assert!(Route::parse(method, &path.replace(['{', '}'], "")).is_ok(), "no such route: {method} {path}");
+    }
+    for case in cases("routes", "cases").iter().filter(|case| case.get("route").is_some()) {
+        let known = |(method, template): &(String, String)| {
+            method == text(case, "method") && fits(template, text(case, "path"))
+        };
+        assert!(operations.iter().any(known), "{case}");
+    }
+}
