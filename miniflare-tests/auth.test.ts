@@ -82,6 +82,14 @@ test("the browser's own WebSocket connects with the token among the subprotocols
   socket.close();
 });
 
+test("the browser's own WebSocket learns why it was refused, though it offered subprotocols", async () => {
+  const socket = new WebSocket(worker.url("/api/v1/ws", "ws"), ["cidadao.v1", "bearer.bad"]);
+  const closed = await new Promise<CloseEvent>((resolve) => {
+    socket.onclose = resolve;
+  });
+  assert.deepEqual([closed.code, closed.reason], [1008, "INVALID_TOKEN"]);
+});
+
 test("a header that only the worker itself may set opens nothing", async () => {
   const session = JSON.stringify({
     conn: crypto.randomUUID(),

@@ -14,11 +14,11 @@ before(async () => {
 });
 after(() => worker[Symbol.asyncDispose]());
 
-const open = (room: string, protocols: string[] = []) =>
-  Client.open(worker.url(`/api/v1/ws/chat/${room}?token=${worker.token({})}`, "ws"), protocols);
+const open = (room: string, protocols: string[] = [], sub = "ana") =>
+  Client.open(worker.url(`/api/v1/ws/chat/${room}?token=${worker.token({ sub })}`, "ws"), protocols);
 
 async function crowd(room: string): Promise<Client[]> {
-  return Promise.all(Array.from({ length: CROWD }, () => open(room)));
+  return Promise.all(Array.from({ length: CROWD }, (_, n) => open(room, [], `user-${n}`)));
 }
 
 /** The messages of a frame, whether it is one or holds several. */

@@ -16,7 +16,7 @@ let service: string;
 
 before(async () => {
   port = await freePort();
-  server = new Program("npm", ["start", "--", "--port", String(port)]);
+  server = new Program("npm", ["start", "--", "--port", String(port), "--persist-to", join(folder, "state")]);
   await server.prints(`Ready on http://127.0.0.1:${port}`, 300_000);
   service = token("--sub", "backend", "--role", "service");
 });

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Client } from "./support/client.ts";
+import { mint } from "./support/token.ts";
 import { TestWorker } from "./support/worker.ts";
 
 let worker: TestWorker;
@@ -51,10 +52,16 @@ test("a ticket survives the sleep of its user's room", async () => {
 
 test("what is no ticket is refused like what is no token", async () => {
   const ticket = await buy();
-  for (const bad of ["", "ana", "ana.", `bea.${ticket.split(".")[1]}`, `${ticket}0`, "a b.0"]) {
+  for (const bad of ["", "ana", "a.b.c", `${ticket.slice(0, -4)}AAAA`, worker.token({ jti: "1" })]) {
     await refused("", encodeURIComponent(bad));
   }
   using _ = await Client.open(url("", ticket));
+});
+
+test("a forged ticket wakes nobody", async () => {
+  await refused("", `${(await buy({ sub: "dora" })).split(".").slice(0, 2).join(".")}.AAAA`);
+  await refused("", mint({ sub: "nobody", type: "ticket", jti: "1" }, "another secret of at least 32 bytes"));
+  await assert.rejects(worker.evict("user:nobody"), /not .*running/);
 });
 
 test("a ticket is given for a token only, and good for a socket only", async () => {
@@ -63,5 +70,7 @@ test("a ticket is given for a token only, and good for a socket only", async () 
   const ticket = await buy();
   const plain = await fetch(worker.url(`/api/v1/ws/tickets?ticket=${ticket}`), { method: "POST" });
   assert.equal(plain.status, 401);
+  using asked = new Client(worker.url(`/api/v1/ws/health?room=user:ana&ticket=${ticket}`, "ws"));
+  assert.equal((await asked.next()).data.code, "INVALID_TOKEN");
   using _ = await Client.open(url("", ticket));
 });

@@ -21,8 +21,12 @@ const QUIET = {
   WRANGLER_HIDE_BANNER: "true",
 };
 
-function choosePort() {
-  const { values } = parseArgs({ options: { port: { type: "string" } } });
+function readOptions() {
+  const { values } = parseArgs({ options: { port: { type: "string" }, "persist-to": { type: "string" } } });
+  return { port: choosePort(values), folder: values["persist-to"] };
+}
+
+function choosePort(values) {
   const port = Number(values.port ?? process.env.PORT ?? 8787);
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
     throw new Failure("the port must be a number from 1 to 65535");
@@ -41,8 +45,9 @@ function refuseBusyPort(port) {
 }
 
 /** In a process group of its own, so that whatever it started can be ended with it. */
-function startServer(port, env) {
+function startServer(port, folder, env) {
   const args = [WRANGLER, "dev", "--ip", HOST, "--port", String(port), "--show-interactive-dev-session=false"];
+  if (folder) args.push("--persist-to", folder);
   return spawn(NODE, args, {
     cwd: ROOT,
     env: { ...env, ...QUIET },
@@ -109,11 +114,11 @@ Ready on http://${HOST}:${port}. In another terminal, mint a token and connect:
 }
 
 await main(async () => {
-  const port = choosePort();
+  const { port, folder } = readOptions();
   await refuseBusyPort(port);
   const env = setup();
   devSecret();
-  const server = startServer(port, env);
+  const server = startServer(port, folder, env);
   const status = endTogether(server);
   await announce(server, port);
   process.exitCode = await status;

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use chrono::DateTime;
 use jwt_compact::alg::{Hs256, Hs256Key};
-use jwt_compact::{AlgorithmExt, Token, UntrustedToken};
+use jwt_compact::{AlgorithmExt, Header, Token, UntrustedToken};
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::grants::Grants;
 use crate::id::Id;
@@ -79,6 +80,38 @@ struct Critical {
     crit: Option<IgnoredAny>,
 }
 
+/// A ticket: a token of another type, which says whose it is and which one. The user's room knows whether it was used.
+pub fn write_ticket(user: &Id, secret: &str, until: Millis, keys: &Keys) -> Option<String> {
+    let custom = Ticket { sub: user.clone(), jti: secret.to_owned(), kind: TICKET.to_owned() };
+    let mut claims = jwt_compact::Claims::new(custom);
+    claims.expiration = DateTime::from_timestamp_millis(i64::try_from(until.0).ok()?);
+    Hs256.token(&Header::empty(), &claims, &keys.0).ok()
+}
+
+/// Whose ticket it is and which one, if we wrote it and it has not run out.
+pub fn read_ticket(ticket: &str, keys: &Keys, now: Millis) -> Option<(Id, String)> {
+    if ticket.len() > MAX_TOKEN_BYTES {
+        return None;
+    }
+    let untrusted = UntrustedToken::new(ticket).ok()?;
+    let token: Token<Ticket> = Hs256.validator(&keys.0).validate(&untrusted).ok()?;
+    let claims = token.claims();
+    let until = u64::try_from(claims.expiration?.timestamp_millis()).ok()?;
+    (now < Millis(until) && claims.custom.kind == TICKET)
+        .then(|| (claims.custom.sub.clone(), claims.custom.jti.clone()))
+}
+
+/// The `type` of a ticket.
+const TICKET: &str = "ticket";
+
+#[derive(Serialize, Deserialize)]
+struct Ticket {
+    sub: Id,
+    jti: String,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
 /// Verifies a token. Whatever is wrong with it, the answer is the same: nothing.
 pub fn verify(token: &str, keys: &Keys, now: Millis) -> Option<Claims> {
     if token.len() > MAX_TOKEN_BYTES {
@@ -108,8 +141,8 @@ pub fn verify(token: &str, keys: &Keys, now: Millis) -> Option<Claims> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jwt_compact::Algorithm;
     use jwt_compact::alg::{Hs384, Hs384Key};
-    use jwt_compact::{Algorithm, Header};
     use serde_json::{Value, json};
 
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -233,6 +266,20 @@ mod tests {
         let (body, _) = whole.rsplit_once('.').unwrap();
         for unsigned in [format!("{body}."), body.to_owned(), format!("{body}.AAAA")] {
             assert_eq!(verify(&unsigned, &keys, NOW), None, "{unsigned}");
+        }
+    }
+
+    #[test]
+    fn a_ticket_is_ours_and_of_this_moment_and_no_token() {
+        let (keys, user) = (keys(), "ana+1@x.org".parse().unwrap());
+        let ticket = write_ticket(&user, "0af3", Millis(NOW.0 + 30_000), &keys).unwrap();
+        assert_eq!(read_ticket(&ticket, &keys, NOW), Some((user, "0af3".to_owned())));
+        assert_eq!(read_ticket(&ticket, &keys, Millis(NOW.0 + 30_000)), None);
+        assert_eq!(read_ticket(&ticket, &Keys::parse(Some("another secret of at least 32 bytes")).unwrap(), NOW), None);
+        assert_eq!(verify(&ticket, &keys, NOW), None);
+        let token = signed(&json!({"alg": "HS256"}), &with("jti", json!("0af3")), SECRET);
+        for bad in ["", "a.b.c", &token] {
+            assert_eq!(read_ticket(bad, &keys, NOW), None, "{bad}");
         }
     }
 

@@ -68,12 +68,15 @@ fn window(sockets: usize, limits: &Limits) -> u64 {
     (micros / 1_000).min(limits.batch_window)
 }
 
+/// Bytes of a `batch` frame without its messages, at most.
+const WRAPPER: u64 = 100;
+
 /// Packs messages into as few `batch` frames as their size allows. One message stays as it is.
 pub fn pack(frames: &[Rc<str>], now: Millis, limits: &Limits) -> Vec<Rc<str>> {
     let mut packed = Vec::new();
     let mut rest = frames;
     while let Some((first, _)) = rest.split_first() {
-        let mut bytes = 0;
+        let mut bytes = WRAPPER;
         let fits = |frame: &&Rc<str>| {
             bytes += frame.len() as u64 + 1;
             bytes <= limits.message_bytes
@@ -149,7 +152,7 @@ mod tests {
 
     #[test]
     fn messages_are_packed_into_frames_of_bounded_size() {
-        let limits = Limits { message_bytes: 30, ..Limits::default() };
+        let limits = Limits { message_bytes: 126, ..Limits::default() };
         assert_eq!(pack(&frames(1), Millis(0), &limits), frames(1), "one message needs no frame round it");
         let packed = pack(&frames(7), Millis(0), &limits);
         let counts: Vec<Value> = packed.iter().map(|frame| serde_json::from_str(frame).unwrap()).collect();
@@ -157,7 +160,9 @@ mod tests {
         assert_eq!(counts[1]["type"], "batch");
         assert_eq!(counts[1]["messages"], serde_json::json!([{"n": 3}, {"n": 4}, {"n": 5}]));
         assert_eq!(counts[2], serde_json::json!({"n": 6}));
-        let large: Vec<Rc<str>> = vec!["\"larger than a frame may be, alone\"".into(); 2];
+        assert!(packed.iter().all(|frame| frame.len() <= 126));
+        assert!(batch_frame(&[], Millis(u64::MAX)).len() + "1000000".len() <= 100);
+        let large: Vec<Rc<str>> = vec![format!("\"{}\"", "x".repeat(126)).into(); 2];
         assert_eq!(pack(&large, Millis(0), &limits), large);
     }
 }

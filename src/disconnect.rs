@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::code::{Refusal, Reject};
+use crate::json;
 
 /// Longest time that a user can be barred for, in seconds: 30 days.
 const MAX_BAR: u64 = 30 * 24 * 3600;
@@ -27,10 +28,8 @@ impl Disconnect {
         if body.trim_ascii().is_empty() {
             return Ok(Self::default());
         }
-        let this: Self = serde_json::from_slice(body).map_err(|error| {
-            let reject = if error.is_data() { Reject::InvalidMessage } else { Reject::InvalidJson };
-            reject.because(error.to_string())
-        })?;
+        let text = std::str::from_utf8(body).map_err(|_| Reject::InvalidJson)?;
+        let this: Self = json::object(text, Reject::InvalidMessage)?;
         if this.bar_seconds > Some(MAX_BAR) {
             return Err(Reject::InvalidMessage.because(format!("`bar_seconds` is at most {MAX_BAR}.")));
         }
@@ -61,6 +60,7 @@ mod tests {
         for (body, reject) in [
             ("{", Reject::InvalidJson),
             ("7", Reject::InvalidMessage),
+            ("[600]", Reject::InvalidMessage),
             (r#"{"bar_seconds":-1}"#, Reject::InvalidMessage),
             (r#"{"bar_seconds":2592001}"#, Reject::InvalidMessage),
             (r#"{"bar":600}"#, Reject::InvalidMessage),

@@ -1,6 +1,6 @@
 //! Who may do what: decides over a request before any room hears of it.
 
-use crate::auth::Claims;
+use crate::auth::{self, Claims};
 use crate::code::{Refusal, Reject};
 use crate::config::Config;
 use crate::grants;
@@ -9,7 +9,6 @@ use crate::moment::Moment;
 use crate::protocol::SUBPROTOCOL;
 use crate::route::Route;
 use crate::session::{ConnectionType, Session};
-use crate::tickets;
 
 /// What the decision needs of a request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -82,7 +81,7 @@ fn connect(
         return Err(Reject::UpgradeRequired.into());
     }
     let connection_type = parameter(request.query, "connection_type");
-    let agreed = protocols(request).any(|offered| offered == SUBPROTOCOL).then_some(SUBPROTOCOL);
+    let agreed = agree(request.protocols);
     let session = Session {
         conn: ConnId(moment.uuid()),
         user: claims.user,
@@ -123,12 +122,20 @@ fn authenticate(request: &Request<'_>, config: &Config, moment: &Moment) -> Resu
     Ok(claims.ok_or(Reject::InvalidToken)?)
 }
 
+/// The subprotocol that is taken of those that a client offers.
+pub fn agree(offered: Option<&str>) -> Option<&'static str> {
+    offered?.split(',').any(|offer| offer.trim() == SUBPROTOCOL).then_some(SUBPROTOCOL)
+}
+
 /// The ticket of a request for a socket that brings no token: the room to ask and the secret to show it.
-pub fn ticket(request: &Request<'_>) -> Option<(RoomName, String)> {
-    if !request.upgrade || token(request).is_some() {
+pub fn ticket(request: &Request<'_>, config: &Config, moment: &Moment) -> Option<(RoomName, String)> {
+    let for_socket = matches!(Route::parse(request.method, request.path), Ok(Route::Connect(_) | Route::ConnectUser));
+    if !request.upgrade || !for_socket || !config.origins.allow(request.origin) || token(request).is_some() {
         return None;
     }
-    tickets::read(&parameter(request.query, "ticket")?)
+    let ticket = parameter(request.query, "ticket")?;
+    let (user, secret) = auth::read_ticket(&ticket, config.keys.as_ref()?, moment.now)?;
+    Some((RoomName::new(Kind::User, user), secret))
 }
 
 /// The token: from the header, from the list of subprotocols, from the query; the first that there is.

@@ -18,6 +18,7 @@ pub mod gate;
 pub mod grants;
 pub mod health;
 pub mod id;
+mod json;
 pub mod limits;
 pub mod link;
 pub mod log;

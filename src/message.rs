@@ -4,20 +4,30 @@ use std::borrow::Cow;
 
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
-use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::batch::Priority;
 use crate::code::{Refusal, Reject};
 use crate::id::{Id, RoomName, Seq};
+use crate::json;
 use crate::limits::Limits;
 
 /// Longest `type`, in bytes.
 const MAX_TYPE_BYTES: usize = 64;
 
 /// Types that only the server itself may send: a client takes them for answers to what it asked.
-const RESERVED: [&str; 8] =
-    ["ack", "batch", "connection", "connection_established", "ping", "pong", "subscribed", "unsubscribed"];
+const RESERVED: [&str; 10] = [
+    "ack",
+    "batch",
+    "connection",
+    "connection_established",
+    "ping",
+    "pong",
+    "refreshed",
+    "subscribed",
+    "token_expiring",
+    "unsubscribed",
+];
 
 /// One message as its publisher wrote it.
 #[derive(Debug, Deserialize)]
@@ -49,7 +59,7 @@ impl Draft {
         if !text.trim_ascii_start().starts_with('[') {
             return Ok(vec![Self::parse_one(text)?]);
         }
-        let parts: Vec<&RawValue> = read(text)?;
+        let parts: Vec<&RawValue> = json::read(text, Reject::InvalidMessage)?;
         if parts.is_empty() || parts.len() > limits.messages_per_post {
             let range = format!("An array holds 1 to {} messages.", limits.messages_per_post);
             return Err(Reject::InvalidMessage.because(range));
@@ -61,7 +71,7 @@ impl Draft {
     }
 
     fn parse_one(text: &str) -> Result<Self, Refusal> {
-        let draft: Self = read(text)?;
+        let draft: Self = json::object(text, Reject::InvalidMessage)?;
         let name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte);
         if !(1..=MAX_TYPE_BYTES).contains(&draft.kind.len()) || !draft.kind.bytes().all(name) {
             return Err(Reject::InvalidMessage.because("`type` is 1 to 64 ASCII letters, digits and _ - . :"));
@@ -79,7 +89,8 @@ impl Draft {
     pub fn priority(&self) -> Priority {
         let grave = || {
             let data = self.data.as_deref().unwrap_or(RawValue::NULL).get();
-            serde_json::from_str(data).is_ok_and(|Anomaly { severity }| matches!(&*severity, "high" | "critical"))
+            json::object(data, Reject::InvalidMessage)
+                .is_ok_and(|Anomaly { severity }| matches!(&*severity, "high" | "critical"))
         };
         self.priority.unwrap_or_else(|| match self.kind.as_str() {
             "error" | "system_notification" => Priority::Critical,
@@ -107,16 +118,6 @@ struct Frame<'a> {
     id: &'a Id,
     room: &'a RoomName,
     seq: Seq,
-}
-
-fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Refusal> {
-    serde_json::from_str(text).map_err(|error| {
-        let reject = match error.classify() {
-            Category::Data => Reject::InvalidMessage,
-            Category::Eof | Category::Io | Category::Syntax => Reject::InvalidJson,
-        };
-        reject.because(error.to_string())
-    })
 }
 
 /// How deep the brackets of a JSON text nest. Unparsed `data` is passed on as it is, so the parser does not count.
@@ -173,7 +174,7 @@ mod tests {
             (r#"{"type":"anomaly_detected","data":{"severity":"high"}}"#, Priority::Critical),
             (r#"{"type":"anomaly_detected","data":{"a":[],"severity":"critical"}}"#, Priority::Critical),
             (r#"{"type":"anomaly_detected","data":{"severity":"medium"}}"#, Priority::Normal),
-            (r#"{"type":"anomaly_detected","data":[7]}"#, Priority::Normal),
+            (r#"{"type":"anomaly_detected","data":["high"]}"#, Priority::Normal),
             (r#"{"type":"anomaly_detected"}"#, Priority::Normal),
             (r#"{"type":"error","priority":"low"}"#, Priority::Low),
             (r#"{"type":"step","priority":"critical"}"#, Priority::Critical),
@@ -200,6 +201,7 @@ mod tests {
             "[]",
             "{}",
             "[7]",
+            r#"[["a"]]"#,
             r#"{"type":7}"#,
             r#"{"type":""}"#,
             r#"{"type":"a b"}"#,

@@ -12,7 +12,7 @@ pub struct Peer {
     pub session: Session,
     /// What it has used up.
     pub meter: Meter,
-    /// When it was last heard, if it has ever sent a ping: who pings is expected to go on.
+    /// When it was last heard, if it has ever sent a ping: who pings is expected to go on, or to say something else.
     pub pinged: Option<Millis>,
     /// Whether it has been told that its token is about to end.
     pub warned: bool,

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
-use serde_json::error::Category;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::code::{Refusal, Reject};
 use crate::id::{ConnId, Id, Kind, RoomName, Seq};
+use crate::json;
 use crate::moment::Moment;
 use crate::session::ConnectionType;
 
@@ -45,8 +46,8 @@ pub struct BadFrame {
 struct Envelope<'a> {
     #[serde(rename = "type", borrow)]
     kind: Cow<'a, str>,
-    #[serde(default)]
-    data: Option<Data>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
 }
 
 /// The parts of `data` that frames use; clients may send more beside them.
@@ -69,6 +70,16 @@ pub struct Topic {
 }
 
 impl Data {
+    fn read(data: Option<&RawValue>) -> Result<Self, Refusal> {
+        let text = data.map(RawValue::get).filter(|text| *text != "null");
+        let read = text.map_or_else(|| Ok(Self::default()), |text| json::object(text, Reject::InvalidFrame));
+        read.map_err(|refusal| refusal.reject.because("`data` is an object."))
+    }
+
+    fn token(self) -> Result<String, Refusal> {
+        self.token.ok_or_else(|| Reject::InvalidFrame.because("`data` holds the new token as `token`."))
+    }
+
     /// The one room that is named.
     fn room(self) -> Result<RoomName, Refusal> {
         let (kind, id) = match (self.investigation_id, self.analysis_id) {
@@ -91,26 +102,24 @@ impl From<&RoomName> for Topic {
 impl ClientFrame {
     /// Reads one text frame.
     pub fn decode(text: &str) -> Result<Self, BadFrame> {
-        let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|error| {
-            let reject = match error.classify() {
-                Category::Data => Reject::InvalidFrame,
-                Category::Eof | Category::Io | Category::Syntax => Reject::InvalidJson,
-            };
-            BadFrame { refusal: reject.into(), original_type: None }
-        })?;
-        let data = envelope.data.unwrap_or_default();
-        let frame = match envelope.kind.as_ref() {
-            "ping" => Ok(Self::Ping),
-            "pong" => Ok(Self::Pong),
-            "refresh" => match data.token {
-                Some(token) => Ok(Self::Refresh(token)),
-                None => Err(Reject::InvalidFrame.because("`data` holds the new token as `token`.")),
-            },
-            "subscribe" | "subscribe_investigation" | "subscribe_analysis" => data.room().map(Self::Subscribe),
-            "unsubscribe" | "unsubscribe_investigation" | "unsubscribe_analysis" => data.room().map(Self::Unsubscribe),
-            _ => Err(Reject::UnknownType.into()),
-        };
+        let envelope: Envelope<'_> = json::object(text, Reject::InvalidFrame)
+            .map_err(|refusal| BadFrame { refusal: refusal.reject.into(), original_type: None })?;
+        let frame = Self::of(&envelope);
         frame.map_err(|refusal| BadFrame { refusal, original_type: Some(envelope.kind.chars().take(64).collect()) })
+    }
+
+    fn of(envelope: &Envelope<'_>) -> Result<Self, Refusal> {
+        let data = || Data::read(envelope.data);
+        match envelope.kind.as_ref() {
+            "ping" => data().map(|_| Self::Ping),
+            "pong" => data().map(|_| Self::Pong),
+            "refresh" => data()?.token().map(Self::Refresh),
+            "subscribe" | "subscribe_investigation" | "subscribe_analysis" => data()?.room().map(Self::Subscribe),
+            "unsubscribe" | "unsubscribe_investigation" | "unsubscribe_analysis" => {
+                data()?.room().map(Self::Unsubscribe)
+            }
+            _ => Err(Reject::UnknownType.into()),
+        }
     }
 }
 
@@ -293,7 +302,10 @@ mod tests {
             (r#"{"type":"subscribe","data":{"investigation_id":"1","analysis_id":"2"}}"#, Reject::InvalidFrame),
             (r#"{"type":"subscribe","data":{"investigation_id":""}}"#, Reject::InvalidId),
             (r#"{"type":"subscribe","data":{"analysis_id":"a b"}}"#, Reject::InvalidId),
+            (r#"["ping"]"#, Reject::InvalidFrame),
+            (r#"{"type":"subscribe","data":["1"]}"#, Reject::InvalidFrame),
             (r#"{"type":"dance"}"#, Reject::UnknownType),
+            (r#"{"type":"dance","data":7}"#, Reject::UnknownType),
         ] {
             assert_eq!(ClientFrame::decode(text).unwrap_err().refusal.reject, reject, "{text}");
         }

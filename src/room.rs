@@ -139,7 +139,7 @@ impl<S: Sql> Room<S> {
             Input::Opened(session) => self.opened(turn, session)?,
             Input::Received(conn, text) => self.receive(turn, conn, &text)?,
             Input::ReceivedBinary(conn, bytes) => self.receive_binary(turn, conn, bytes)?,
-            Input::Closed(conn) => self.forget(turn, conn)?,
+            Input::Closed(session) => self.forget(turn, session)?,
             Input::Returned(room, call, answer) => self.returned(turn, &room, &call, answer)?,
             Input::Swept(pings) => {
                 self.pinged(pings);

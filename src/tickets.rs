@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::grants::Grants;
-use crate::id::{Id, Kind, RoomName};
 use crate::moment::Millis;
 use crate::sql::{Sql, StoreError, one};
 
@@ -66,31 +65,5 @@ impl<S: Sql> Tickets<S> {
         let rights = one(self.sql.exec(statement, &[secret.into(), now.0.into()])?).text();
         self.sql.exec("DELETE FROM tickets WHERE secret = ?", &[secret.into()])?;
         Ok(rights.and_then(|rights| serde_json::from_str(&rights).ok()))
-    }
-}
-
-/// A ticket as it stands in a URL: whose it is, so that the user's room can be asked, and the secret.
-pub fn write(user: &Id, secret: &str) -> String {
-    format!("{user}.{secret}")
-}
-
-/// The room to ask, and the secret to show it.
-pub fn read(ticket: &str) -> Option<(RoomName, String)> {
-    let (user, secret) = ticket.rsplit_once('.')?;
-    Some((RoomName::new(Kind::User, user.parse().ok()?), secret.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_ticket_reads_back_as_it_was_written() {
-        let user: Id = "ana.maria@x.org".parse().unwrap();
-        let (room, secret) = read(&write(&user, "0af3")).unwrap();
-        assert_eq!((room.to_string().as_str(), secret.as_str()), ("user:ana.maria@x.org", "0af3"));
-        for bad in ["", "ana", ".0af3", "a b.0af3"] {
-            assert_eq!(read(bad), None, "{bad}");
-        }
     }
 }

@@ -17,8 +17,8 @@ pub enum Input {
     Received(ConnId, String),
     /// A binary frame of so many bytes came.
     ReceivedBinary(ConnId, usize),
-    /// A socket is gone.
-    Closed(ConnId),
+    /// A socket is gone. It may have been forgotten already.
+    Closed(Session),
     /// A call that the room asked for came back, or (`None`) failed.
     Returned(RoomName, Call, Option<Answer>),
     /// The runtime last answered a ping of these connections then.

@@ -6,7 +6,7 @@
     reason = "a test fails by panicking, and these numbers are small"
 )]
 
-use cidadao_realtime::auth::{Keys, verify};
+use cidadao_realtime::auth::{Keys, read_ticket, verify};
 use cidadao_realtime::config::Config;
 use cidadao_realtime::disconnect::Disconnect;
 use cidadao_realtime::gate::{Request, admit};
@@ -19,7 +19,6 @@ use cidadao_realtime::origin::Origins;
 use cidadao_realtime::protocol::ClientFrame;
 use cidadao_realtime::route::Route;
 use cidadao_realtime::session::Session;
-use cidadao_realtime::tickets;
 use jwt_compact::alg::{Hs256, Hs256Key};
 use jwt_compact::{AlgorithmExt, Claims, Header};
 use serde_json::json;
@@ -95,7 +94,7 @@ fn feed(bytes: &[u8], config: &Config, keys: &Keys, limits: &Limits) {
     drop(Route::parse("GET", &text));
     drop(text.parse::<RoomName>());
     drop(Session::decode(&text));
-    drop(tickets::read(&text));
+    drop(read_ticket(&text, keys, Millis(1_000)));
     let (origins, _) = Origins::parse(&text);
     origins.allow(Some(&text));
     let header = Some(&*text);

@@ -50,9 +50,10 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
     let config = config(&env);
     let upgrade = header(&request, "upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket"));
     let allowed = config.origins.headers(header(&request, "origin").as_deref());
+    let agreed = gate::agree(header(&request, AGREED).as_deref());
     let response = match serve(request, &env, &config, upgrade).await {
         Ok(response) => response,
-        Err(refusal) if upgrade => refuse_socket(&refusal)?,
+        Err(refusal) if upgrade => refuse_socket(&refusal, agreed)?,
         Err(refusal) => refuse(&refusal)?,
     };
     if response.status_code() == 101 { Ok(response) } else { with_headers(response, allowed) }
@@ -77,9 +78,10 @@ async fn serve(
         protocols: protocols.as_deref(),
         redeemed: None,
     };
-    let redeemed = user::redeem(env, gate::ticket(&asked)).await?;
+    let mut moment = moment()?;
+    let redeemed = user::redeem(env, gate::ticket(&asked, config, &moment)).await?;
     asked.redeemed = redeemed.as_ref();
-    let admission = gate::admit(&asked, config, &mut moment()?)?;
+    let admission = gate::admit(&asked, config, &mut moment)?;
     match admission {
         Admission::Connect(room, session, agreed) => {
             user::reserve(env, &room, &session).await?;

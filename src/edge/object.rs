@@ -15,7 +15,7 @@ use worker::{
 };
 
 use super::call::ask;
-use super::reply::{error_frame, json, refuse, refuse_socket};
+use super::reply::{error_frame, json, refuse, refuse_socket, upgrade};
 use super::{AGREED, SESSION, binding, config, header, moment, now};
 use crate::code::{CloseCode, Refusal, Reject};
 use crate::id::{ConnId, RoomName};
@@ -121,10 +121,11 @@ impl Object {
         let Some(session) = header(request, SESSION).and_then(|text| Session::decode(&text)) else {
             return refuse(&Reject::InvalidToken.into());
         };
+        let agreed = header(request, AGREED);
         match self.turn(|loaded, turn| Ok(loaded.room.turn_away(turn, &session))) {
             Ok(None) => {}
-            Ok(Some(reject)) => return refuse_socket(&reject.into()),
-            Err(refusal) => return refuse_socket(&refusal),
+            Ok(Some(reject)) => return refuse_socket(&reject.into(), agreed.as_deref()),
+            Err(refusal) => return refuse_socket(&refusal, agreed.as_deref()),
         }
         let pair = WebSocketPair::new()?;
         self.state.accept_web_socket(&pair.server);
@@ -136,9 +137,7 @@ impl Object {
         });
         opened.or_else(|_| hang_up(&pair.server))?;
         self.arm().await;
-        let response = Response::from_websocket(pair.client)?;
-        header(request, AGREED).map_or(Ok(()), |protocol| response.headers().set(AGREED, &protocol))?;
-        Ok(response)
+        upgrade(pair, agreed.as_deref())
     }
 
     async fn publish(self: &Rc<Self>, body: &[u8]) -> Result<Response> {
@@ -160,8 +159,8 @@ impl Object {
     }
 
     async fn closed(self: &Rc<Self>, socket: &WebSocket) {
-        let Some(Session { conn, .. }) = session(socket) else { return };
-        if let Err(refusal) = self.take(Input::Closed(conn)).await {
+        let Some(session) = session(socket) else { return };
+        if let Err(refusal) = self.take(Input::Closed(session)).await {
             console_error!("close: {refusal}");
         }
     }
@@ -169,8 +168,8 @@ impl Object {
     /// Takes one input of the platform.
     async fn take(self: &Rc<Self>, input: Input) -> std::result::Result<(), Refusal> {
         let taken = self.turn(|loaded, turn| {
-            if let Input::Closed(conn) = input {
-                loaded.sockets.remove(&conn);
+            if let Input::Closed(session) = &input {
+                loaded.sockets.remove(&session.conn);
             }
             Ok(loaded.room.handle(turn, input)?)
         });

@@ -3,18 +3,25 @@
 use serde::Serialize;
 use worker::{Response, Result, WebSocketPair};
 
-use super::moment;
+use super::{AGREED, moment};
 use crate::code::{CloseCode, Refusal};
 use crate::origin::Header;
 use crate::protocol::{ErrorData, ServerFrame, error_body};
 
 /// Accepts a socket to say why it is refused: a browser shows its page no HTTP status.
-pub(super) fn refuse_socket(refusal: &Refusal) -> Result<Response> {
+pub(super) fn refuse_socket(refusal: &Refusal, agreed: Option<&str>) -> Result<Response> {
     let pair = WebSocketPair::new()?;
     pair.server.accept()?;
     pair.server.send_with_str(error_frame(refusal)?)?;
     pair.server.close(Some(CloseCode::from(refusal.reject).number()), Some(refusal.reject.code()))?;
-    Response::from_websocket(pair.client)
+    upgrade(pair, agreed)
+}
+
+/// The answer that opens a socket. A browser that offered subprotocols takes none without one of them.
+pub(super) fn upgrade(pair: WebSocketPair, agreed: Option<&str>) -> Result<Response> {
+    let response = Response::from_websocket(pair.client)?;
+    agreed.map_or(Ok(()), |protocol| response.headers().set(AGREED, protocol))?;
+    Ok(response)
 }
 
 pub(super) fn error_frame(refusal: &Refusal) -> Result<String> {

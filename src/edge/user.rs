@@ -3,14 +3,14 @@
 use worker::Env;
 
 use super::call::ask;
-use super::internal;
-use crate::auth::Claims;
+use super::{internal, now};
+use crate::auth::{self, Claims};
 use crate::code::{Refusal, Reject};
 use crate::config::Config;
 use crate::id::{Kind, RoomName};
 use crate::link::{Answer, Call};
 use crate::session::Session;
-use crate::tickets::{self, Issued, Rights};
+use crate::tickets::{Issued, Rights};
 
 /// What a ticket is good for, if one was brought. It is used up.
 pub(super) async fn redeem(env: &Env, ticket: Option<(RoomName, String)>) -> Result<Option<Claims>, Refusal> {
@@ -25,8 +25,11 @@ pub(super) async fn issue(env: &Env, config: &Config, claims: Claims) -> Result<
     let room = RoomName::new(Kind::User, claims.user.clone());
     let rights = Rights { expires: claims.expires, rooms: claims.rooms };
     let answer = ask(env, &room, &Call::Issue(rights)).await.map_err(internal)?;
-    let Answer::Issued(secret) = answer else { return Err(Reject::RateLimit.into()) };
-    Ok(Issued { ticket: tickets::write(&claims.user, &secret), expires_in_ms: config.limits.ticket_lifetime })
+    let lifetime = config.limits.ticket_lifetime;
+    let Answer::Issued(secret) = answer else { return Err(Refusal::from(Reject::RateLimit).after(lifetime)) };
+    let keys = config.keys.as_ref().ok_or(Reject::InvalidToken)?;
+    let ticket = auth::write_ticket(&claims.user, &secret, now().plus(lifetime), keys).ok_or(Reject::Internal)?;
+    Ok(Issued { ticket, expires_in_ms: lifetime })
 }
 
 /// Asks for one more connection. What is opened in the user's room itself, that room counts by itself.

@@ -93,6 +93,7 @@ impl<S: Sql> Room<S> {
     /// Whether the connection may send so much now. It is told if not, and closed if it does not stop.
     fn allows(&mut self, turn: &mut Turn, conn: ConnId, bytes: usize) -> Result<bool, StoreError> {
         let Some(peer) = self.peers.get_mut(&conn) else { return Ok(false) };
+        peer.pinged = peer.pinged.map(|_| turn.moment.now);
         let Err(too_fast) = peer.meter.spend(turn.moment.now, bytes, &self.config.limits) else { return Ok(true) };
         if too_fast.abuse {
             self.end(turn, conn, Reject::RateLimit)?;
@@ -194,14 +195,15 @@ impl<S: Sql> Room<S> {
     pub(super) fn end(&mut self, turn: &mut Turn, conn: ConnId, reject: Reject) -> Result<(), StoreError> {
         self.refuse(turn, conn, &reject.into(), None);
         turn.close(conn, CloseCode::from(reject), reject.code());
-        self.forget(turn, conn)
+        let Some(peer) = self.peers.remove(&conn) else { return Ok(()) };
+        self.forget(turn, peer.session)
     }
 
     /// A connection is gone. The user's room is told, which counts it.
-    pub(super) fn forget(&mut self, turn: &mut Turn, conn: ConnId) -> Result<(), StoreError> {
-        let Some(Peer { session, .. }) = self.peers.remove(&conn) else { return Ok(()) };
+    pub(super) fn forget(&mut self, turn: &mut Turn, Session { conn, user, .. }: Session) -> Result<(), StoreError> {
+        self.peers.remove(&conn);
         if self.name.kind() != Kind::User {
-            turn.call(RoomName::new(Kind::User, session.user), Call::Release { conn });
+            turn.call(RoomName::new(Kind::User, user), Call::Release { conn });
         }
         self.subscriptions.remove_all(conn)
     }

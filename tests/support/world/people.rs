@@ -107,8 +107,8 @@ impl World {
     /// Closes a socket.
     pub(crate) fn leave(&mut self, conn: ConnId) {
         let home = self.home(conn);
-        if self.place(&home).sessions.remove(&conn).is_some() {
-            self.take(&home, Input::Closed(conn)).ok();
+        if let Some(session) = self.place(&home).sessions.remove(&conn) {
+            self.take(&home, Input::Closed(session)).ok();
         }
     }
 
