@@ -32,9 +32,10 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Whether a message has to wait now.
-    pub fn is_open(&self, now: Millis, limits: &Limits) -> bool {
-        now < self.closes && self.bytes < limits.message_bytes
+    /// Whether so many messages more have to wait now. The log must not forget what waits, if the batch is lost.
+    pub fn is_open(&self, now: Millis, more: usize, limits: &Limits) -> bool {
+        let many = self.waiting.len().saturating_add(more) as u64 > limits.log_messages / 2;
+        now < self.closes && self.bytes < limits.message_bytes && !many
     }
 
     /// Adds a message.
@@ -114,14 +115,14 @@ mod tests {
     #[test]
     fn what_waits_goes_together_when_the_window_closes() {
         let (mut batch, limits) = (Batch::default(), Limits::default());
-        assert!(!batch.is_open(Millis(1_000), &limits), "a quiet room sends at once");
+        assert!(!batch.is_open(Millis(1_000), 1, &limits), "a quiet room sends at once");
         batch.push(Priority::Normal, "1".into());
         assert_eq!(batch.take(Millis(1_000), 1_000, &limits).len(), 1);
-        assert!(batch.is_open(Millis(1_019), &limits));
+        assert!(batch.is_open(Millis(1_019), 1, &limits));
         assert_eq!(batch.deadline(), None, "an empty window ends by itself");
         batch.push(Priority::Normal, "2".into());
         assert_eq!(batch.deadline(), Some(Millis(1_020)));
-        assert!(!batch.is_open(Millis(1_020), &limits));
+        assert!(!batch.is_open(Millis(1_020), 1, &limits));
     }
 
     #[test]
@@ -145,9 +146,14 @@ mod tests {
         let (mut batch, limits) = (Batch::default(), Limits { message_bytes: 10, ..Limits::default() });
         batch.take(Millis(0), 1_000, &limits);
         batch.push(Priority::Normal, "123456789".into());
-        assert!(batch.is_open(Millis(1), &limits));
+        assert!(batch.is_open(Millis(1), 1, &limits));
         batch.push(Priority::Normal, "0".into());
-        assert!(!batch.is_open(Millis(1), &limits));
+        assert!(!batch.is_open(Millis(1), 1, &limits));
+        let (mut batch, limits) = (Batch::default(), Limits { log_messages: 10, ..Limits::default() });
+        batch.take(Millis(0), 1_000, &limits);
+        batch.push(Priority::Normal, "0".into());
+        assert!(batch.is_open(Millis(1), 4, &limits));
+        assert!(!batch.is_open(Millis(1), 5, &limits), "half of the log waits");
     }
 
     #[test]

@@ -4,9 +4,8 @@ use crate::id::{Id, Seq};
 use crate::sql::{Sql, StoreError, Value, one};
 
 const SCHEMA: [&str; 2] = [
-    "CREATE TABLE IF NOT EXISTS log
-        (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, frame TEXT NOT NULL, waited INTEGER NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS flush (one INTEGER PRIMARY KEY, seq INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS log (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, frame TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS waiting (one INTEGER PRIMARY KEY, first INTEGER NOT NULL)",
 ];
 
 /// How many messages may stand in the log beyond the limit, so that trimming is one statement now and then.
@@ -56,8 +55,11 @@ impl<S: Sql> Log<S> {
     /// this turn or `waits` for a flush.
     pub fn append(&mut self, id: &Id, frame: &str, waits: bool) -> Result<Seq, StoreError> {
         let seq = self.head.next();
-        let statement = "INSERT INTO log (seq, id, frame, waited) VALUES (?, ?, ?, ?)";
-        self.sql.exec(statement, &[seq.0.into(), id.into(), frame.into(), u64::from(waits).into()])?;
+        let statement = "INSERT INTO log (seq, id, frame) VALUES (?, ?, ?)";
+        self.sql.exec(statement, &[seq.0.into(), id.into(), frame.into()])?;
+        if waits && !self.waiting {
+            self.sql.exec("INSERT INTO waiting (one, first) VALUES (1, ?)", &[seq.0.into()])?;
+        }
         self.head = seq;
         self.waiting |= waits;
         self.tail = self.tail.max(Seq(1));
@@ -67,20 +69,19 @@ impl<S: Sql> Log<S> {
 
     /// All that waited is being sent in this turn.
     pub fn flushed(&mut self) -> Result<(), StoreError> {
-        if !std::mem::take(&mut self.waiting) {
-            return Ok(());
+        if std::mem::take(&mut self.waiting) {
+            self.sql.exec("DELETE FROM waiting", &[])?;
         }
-        let statement = "INSERT INTO flush (one, seq) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET seq = excluded.seq";
-        self.sql.exec(statement, &[self.head.0.into()]).map(drop)
+        Ok(())
     }
 
-    /// What waited for a flush that never came, since the room was lost from memory.
+    /// What waited for a flush that never came, since the room was lost from memory: the first such message, and all
+    /// after it, since none goes before it.
     pub fn unflushed(&mut self) -> Result<Vec<Entry>, StoreError> {
-        let statement = "SELECT seq, frame FROM log
-            WHERE seq > coalesce((SELECT seq FROM flush), 0) AND waited = 1 ORDER BY seq";
-        let entries: Vec<Entry> = self.sql.exec(statement, &[])?.into_iter().filter_map(entry).collect();
-        self.waiting = !entries.is_empty();
-        Ok(entries)
+        let Some(first) = one(self.sql.exec("SELECT first FROM waiting", &[])?).number() else { return Ok(Vec::new()) };
+        self.waiting = true;
+        let rows = self.sql.exec("SELECT seq, frame FROM log WHERE seq >= ? ORDER BY seq", &[first.into()])?;
+        Ok(rows.into_iter().filter_map(entry).collect())
     }
 
     /// What the log still has of what came after `seq`: at most `count` messages, and none that begins beyond `chars`.

@@ -93,6 +93,19 @@ fn connections_that_a_crash_took_do_not_count_for_ever() {
 }
 
 #[test]
+fn a_connection_that_a_full_room_turned_away_is_not_counted() {
+    let mut world = World::new(Limits { sockets_per_room: 1, connections_per_user: 2, ..Limits::default() });
+    let first = world.join("chat:1", "ana");
+    for _ in 0..5 {
+        let refused = world.join("chat:1", "ana");
+        assert_eq!(codes(&mut world, refused), ["ROOM_FULL"]);
+        world.run_until_idle();
+    }
+    let second = world.join("chat:2", "ana");
+    assert!(world.is_open(first) && world.is_open(second));
+}
+
+#[test]
 fn a_room_that_cannot_be_asked_keeps_its_connections_counted_and_nobody_is_asked_too_often() {
     let mut world = World::default();
     for _ in 0..10 {

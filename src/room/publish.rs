@@ -24,7 +24,7 @@ impl<S: Sql> Room<S> {
         let drafts = Draft::parse(body, &self.config.limits)?;
         let urgent = drafts.iter().any(|draft| draft.priority() == Priority::Critical);
         let placed = self.place(turn, drafts)?;
-        let waits = self.batch.is_open(turn.moment.now, self.limits()) && !urgent;
+        let waits = self.batch.is_open(turn.moment.now, placed.len(), self.limits()) && !urgent;
         for Placed { taken, priority, frame } in placed.iter().filter(|placed| !placed.taken.duplicate) {
             self.log.append(&taken.id, frame, waits)?;
             self.batch.push(*priority, frame.clone());

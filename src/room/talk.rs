@@ -15,15 +15,20 @@ use crate::turn::Turn;
 impl<S: Sql> Room<S> {
     /// Why a socket may not be opened, if it may not. The user's own room has been asked before, if this is another.
     pub fn turn_away(&mut self, turn: &mut Turn, session: &Session) -> Option<Reject> {
-        if self.peers.len() as u64 >= self.limits().sockets_per_room {
+        let own = self.name.kind() == Kind::User;
+        let refused = if self.peers.len() as u64 >= self.limits().sockets_per_room {
             Some(Reject::RoomFull)
         } else if self.hung_up.remove(&session.conn).is_some() {
             Some(Reject::Disconnected)
-        } else if self.name.kind() == Kind::User {
+        } else if own {
             self.refuse_connection(turn)
         } else {
             None
+        };
+        if refused.is_some() && !own {
+            turn.call(RoomName::new(Kind::User, session.user.clone()), Call::Release { conn: session.conn });
         }
+        refused
     }
 
     pub(super) fn opened(&mut self, turn: &mut Turn, session: Session) -> Result<(), StoreError> {
