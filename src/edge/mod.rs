@@ -47,6 +47,7 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
     if let Some(room) = fault::target(&request) {
         return fault::inject(&env, &room, &request).await;
     }
+    STARTED.with(|started| *started.get_or_init(now));
     let config = config(&env);
     let upgrade = header(&request, "upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket"));
     let allowed = config.origins.headers(header(&request, "origin").as_deref());
