@@ -63,3 +63,23 @@ test("a room that sleeps while a socket of it closes does not count it afterward
   assert.equal(((await health.json()) as { connections: number }).connections, 1);
   assert.deepEqual(await staying.drain(), []);
 });
+
+test("rooms in which nobody talks fall asleep by themselves, pinged or not, and hear what comes", async () => {
+  using direct = await open("/investigations/idle", "cai");
+  using general = await open("", "cai");
+  await general.ask({ type: "subscribe", data: { investigation_id: "idle" } });
+  await worker.publish("/investigations/idle", { type: "before" });
+  for (const client of [direct, general]) assert.equal((await client.next()).type, "before");
+
+  // The runtime puts an object to sleep 10 s after its last event, if nothing keeps it awake.
+  for (let round = 0; round < 13; round++) {
+    direct.send('{"type":"ping"}');
+    assert.equal(await direct.text(), '{"type":"pong","data":{}}');
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+  }
+  for (const room of ["investigation:idle", "user:cai", "system:all"]) {
+    await assert.rejects(worker.evict(room), /not .*running/, room);
+  }
+  await worker.publish("/investigations/idle", { type: "after" });
+  for (const client of [direct, general]) assert.equal((await client.next()).type, "after");
+});
