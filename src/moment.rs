@@ -4,8 +4,6 @@ use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::id::Id;
-
 /// Milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -51,11 +49,6 @@ impl Moment {
     pub fn secret(&mut self) -> String {
         self.random = self.random.wrapping_add(1);
         format!("{:032x}", self.random)
-    }
-
-    /// A fresh id for a message.
-    pub fn message_id(&mut self) -> Id {
-        Id::from(self.uuid())
     }
 }
 

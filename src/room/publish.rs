@@ -43,7 +43,7 @@ impl<S: Sql> Room<S> {
         let mut places: BTreeMap<Id, Seq> = BTreeMap::new();
         let mut placed = Vec::with_capacity(drafts.len());
         for draft in drafts {
-            let id = draft.id.clone().unwrap_or_else(|| turn.moment.message_id());
+            let id = draft.id.clone().unwrap_or_else(|| Id::from(turn.moment.uuid()));
             let known = if draft.id.is_some() { self.log.find(&id)? } else { None };
             if let Some(seq) = known.or_else(|| places.get(&id).copied()) {
                 let taken = Taken { id, seq, duplicate: true };
