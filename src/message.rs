@@ -16,11 +16,12 @@ use crate::limits::Limits;
 const MAX_TYPE_BYTES: usize = 64;
 
 /// Types that only the server itself may send: a client takes them for answers to what it asked.
-const RESERVED: [&str; 10] = [
+const RESERVED: [&str; 11] = [
     "ack",
     "batch",
     "connection",
     "connection_established",
+    "heartbeat",
     "ping",
     "pong",
     "refreshed",

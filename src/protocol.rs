@@ -163,6 +163,14 @@ pub enum ServerFrame<'a> {
     },
     /// A frame, or the connection itself, was refused.
     Error(ErrorData<'a>),
+    /// Nothing new. It goes to who never pings, so that a broken connection is found out by not taking it.
+    Heartbeat {
+        /// Which room, as clients of today name it.
+        #[serde(flatten)]
+        topic: Topic,
+        /// Which room.
+        room: &'a RoomName,
+    },
     /// Answer to a ping.
     Pong {},
     /// The new token holds.

@@ -143,6 +143,7 @@ impl<S: Sql> Room<S> {
             Input::Returned(room, call, answer) => self.returned(turn, &room, &call, answer)?,
             Input::Swept(pings) => {
                 self.pinged(pings);
+                self.beat(turn);
                 self.sweep = Sweep::Now;
             }
             Input::Woken => {}

@@ -331,6 +331,8 @@ fn who_goes_on_pinging_stays_and_so_does_who_never_did() {
     }
     assert!(world.is_open(pinging));
     assert!(world.is_open(listening), "a client that only listens is left to TCP");
+    assert_eq!(data(&mut world, listening, "heartbeat").len(), 6, "which has something to fail on at each sweep");
+    assert_eq!(data(&mut world, pinging, "heartbeat").len(), 0);
 }
 
 #[test]

@@ -245,7 +245,7 @@ fn encode(kind: &str, data: &Value) -> String {
     let frame = match kind {
         "connection" | "connection_established" => return welcome(kind, data, &mut moment),
         "error" => return error(data, &mut moment),
-        "subscribed" | "unsubscribed" => return subscription(kind, data, &mut moment),
+        "heartbeat" | "subscribed" | "unsubscribed" => return subscription(kind, data, &mut moment),
         "pong" => ServerFrame::Pong {},
         "refreshed" => ServerFrame::Refreshed { expires_at: expires_at() },
         "token_expiring" => {
@@ -282,8 +282,10 @@ fn welcome(kind: &str, data: &Value, moment: &mut Moment) -> String {
 fn subscription(kind: &str, data: &Value, moment: &mut Moment) -> String {
     let room = &parsed::<RoomName>(data, "room");
     let topic = Topic::from(room);
-    if kind == "unsubscribed" {
-        return ServerFrame::Unsubscribed { topic, room }.encode(moment);
+    match kind {
+        "heartbeat" => return ServerFrame::Heartbeat { topic, room }.encode(moment),
+        "unsubscribed" => return ServerFrame::Unsubscribed { topic, room }.encode(moment),
+        _ => {}
     }
     let (message, seq) = (sentence(data, "message"), Seq(number(data, "seq")));
     ServerFrame::Subscribed { topic, message, room, seq }.encode(moment)

@@ -196,6 +196,13 @@ impl<S: Sql> Room<S> {
         silent.iter().try_for_each(|conn| self.end(turn, *conn, Reject::Timeout))
     }
 
+    /// Gives the transport something to fail on, where nothing else would tell a dead connection from a quiet one.
+    pub(super) fn beat(&self, turn: &mut Turn) {
+        let listeners: Vec<ConnId> =
+            self.peers.values().filter(|peer| peer.pinged.is_none()).map(|peer| peer.session.conn).collect();
+        self.tell(turn, listeners, &ServerFrame::Heartbeat { topic: Topic::from(&self.name), room: &self.name });
+    }
+
     /// Ends a connection, saying why.
     pub(super) fn end(&mut self, turn: &mut Turn, conn: ConnId, reject: Reject) -> Result<(), StoreError> {
         self.refuse(turn, conn, &reject.into(), None);
