@@ -148,6 +148,21 @@ fn what_waits_survives_the_loss_of_the_room_and_comes_once() {
 }
 
 #[test]
+fn what_waits_goes_as_soon_as_anything_wakes_the_room_even_a_newcomer() {
+    let mut world = World::new(slow());
+    let ana = world.join(ROOM, "ana");
+    world.tell(ROOM, 3);
+    world.evict(ROOM);
+    let bea = world.join(ROOM, "bea");
+    assert_eq!(world.heard(ana, ROOM), [1, 2, 3]);
+    assert!(world.heard(bea, ROOM).is_empty());
+    world.tell(ROOM, 1);
+    world.evict(ROOM);
+    assert_eq!(world.counts(ROOM).connections, 2);
+    assert_eq!(world.heard(bea, ROOM), [4]);
+}
+
+#[test]
 fn a_quiet_room_writes_one_message_and_nothing_else() {
     let mut world = World::default();
     world.join(ROOM, "ana");

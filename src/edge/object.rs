@@ -75,7 +75,7 @@ impl DurableObject for Room {
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         match request.path().as_str() {
             "/call" => self.0.answer(&request.bytes().await?).await,
-            "/counts" => self.0.counts(),
+            "/counts" => self.0.counts().await,
             "/messages" => self.0.publish(&request.bytes().await?).await,
             "/socket" => self.0.connect(&request).await,
             #[cfg(feature = "fault-injection")]
@@ -122,7 +122,9 @@ impl Object {
             return refuse(&Reject::InvalidToken.into());
         };
         let agreed = header(request, AGREED);
-        match self.turn(|loaded, turn| Ok(loaded.room.turn_away(turn, &session))) {
+        let turned_away = self.turn(|loaded, turn| Ok(loaded.room.turn_away(turn, &session)?));
+        self.arm().await;
+        match turned_away {
             Ok(None) => {}
             Ok(Some(reject)) => return refuse_socket(&reject.into(), agreed.as_deref()),
             Err(refusal) => return refuse_socket(&refusal, agreed.as_deref()),
@@ -153,8 +155,12 @@ impl Object {
         answer.map_or_else(|refusal| refuse(&refusal), |answer| json(200, &answer))
     }
 
-    fn counts(self: &Rc<Self>) -> Result<Response> {
-        let counts = self.turn(|loaded, _| Ok(loaded.room.counts()));
+    async fn counts(self: &Rc<Self>) -> Result<Response> {
+        let counts = self.turn(|loaded, turn| {
+            loaded.room.handle(turn, Input::Woken)?;
+            Ok(loaded.room.counts())
+        });
+        self.arm().await;
         counts.map_or_else(|refusal| refuse(&refusal), |counts| json(200, &counts))
     }
 

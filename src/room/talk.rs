@@ -14,7 +14,7 @@ use crate::turn::Turn;
 
 impl<S: Sql> Room<S> {
     /// Why a socket may not be opened, if it may not. The user's own room has been asked before, if this is another.
-    pub fn turn_away(&mut self, turn: &mut Turn, session: &Session) -> Option<Reject> {
+    pub fn turn_away(&mut self, turn: &mut Turn, session: &Session) -> Result<Option<Reject>, StoreError> {
         let own = self.name.kind() == Kind::User;
         let refused = if self.peers.len() as u64 >= self.limits().sockets_per_room {
             Some(Reject::RoomFull)
@@ -28,7 +28,8 @@ impl<S: Sql> Room<S> {
         if refused.is_some() && !own {
             turn.call(RoomName::new(Kind::User, session.user.clone()), Call::Release { conn: session.conn });
         }
-        refused
+        self.settle(turn)?;
+        Ok(refused)
     }
 
     pub(super) fn opened(&mut self, turn: &mut Turn, session: Session) -> Result<(), StoreError> {

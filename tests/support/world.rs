@@ -158,7 +158,11 @@ impl World {
     }
 
     pub(crate) fn counts(&mut self, room: &str) -> Counts {
-        self.turn(&name(room), |room, _| Ok(room.counts())).unwrap()
+        let count = |room: &mut Room<Sqlite>, turn: &mut Turn| {
+            room.handle(turn, Input::Woken)?;
+            Ok(room.counts())
+        };
+        self.turn(&name(room), count).unwrap()
     }
 
     pub(crate) fn sql(&mut self, room: &str) -> Sqlite {

@@ -14,7 +14,7 @@ impl World {
         }
         let session = json!({"conn": conn, "user": user, "expires": self.token_end, "connection_type": "general"});
         let session = Session::decode(&session.to_string()).unwrap();
-        if let Ok(Some(reject)) = self.turn(&home, |room, turn| Ok(room.turn_away(turn, &session))) {
+        if let Ok(Some(reject)) = self.turn(&home, |room, turn| Ok(room.turn_away(turn, &session)?)) {
             self.turn_away(conn, reject);
             return conn;
         }
