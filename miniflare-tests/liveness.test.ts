@@ -9,7 +9,7 @@ const PING = '{"type":"ping"}';
 
 let worker: TestWorker;
 before(async () => {
-  worker = await TestWorker.start({ settings: { PING_TIMEOUT_MS: "1000", SWEEP_INTERVAL_MS: "1000" } });
+  worker = await TestWorker.start({ settings: { PING_TIMEOUT_MS: "3000", SWEEP_INTERVAL_MS: "1000" } });
 });
 after(() => worker[Symbol.asyncDispose]());
 
@@ -35,10 +35,10 @@ test("a socket whose pings the runtime answered is closed once they stop, though
 test("a socket that goes on pinging stays, and so does one that never pinged", async () => {
   using pinging = await open("alive");
   using listening = await open("alive");
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < 10; round++) {
     pinging.send(PING);
     assert.equal(await pinging.text(), '{"type":"pong","data":{}}');
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    await new Promise((resolve) => setTimeout(resolve, 500));
   }
   assert.equal(await connections("alive"), 2);
   await worker.publish("/chat/alive", { type: "still" });
