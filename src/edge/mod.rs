@@ -47,7 +47,7 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
     if let Some(room) = fault::target(&request) {
         return fault::inject(&env, &room, &request).await;
     }
-    STARTED.with(|started| *started.get_or_init(now));
+    started();
     let config = config(&env);
     let upgrade = header(&request, "upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket"));
     let allowed = config.origins.headers(header(&request, "origin").as_deref());
@@ -117,8 +117,7 @@ async fn connect(env: &Env, room: &RoomName, session: &Session, agreed: Option<&
 }
 
 async fn health(env: &Env, config: &Config, room: Option<RoomName>) -> Result<Response> {
-    let now = now();
-    let started = STARTED.with(|started| *started.get_or_init(|| now));
+    let uptime = now().0.saturating_sub(started().0) / 1000;
     let counted = match room {
         Some(room) => {
             let counts = room_stub(env, &room)?.fetch_with_str("https://room/counts").await?.json().await?;
@@ -126,7 +125,7 @@ async fn health(env: &Env, config: &Config, room: Option<RoomName>) -> Result<Re
         }
         None => None,
     };
-    let health = Health::new(config, now.0.saturating_sub(started.0) / 1000, counted);
+    let health = Health::new(config, uptime, counted);
     json(health.http_status(), &health)
 }
 
@@ -138,6 +137,11 @@ fn config(env: &Env) -> Rc<Config> {
         Rc::new(config)
     };
     CONFIG.with(|config| config.get_or_init(parse).clone())
+}
+
+/// When this isolate got its first request.
+fn started() -> Millis {
+    STARTED.with(|started| *started.get_or_init(now))
 }
 
 fn now() -> Millis {

@@ -15,7 +15,7 @@ use worker::{
 };
 
 use super::call::ask;
-use super::reply::{error_frame, json, refuse, refuse_socket, upgrade};
+use super::reply::{error_frame, refuse, refuse_socket, reply, upgrade};
 use super::{AGREED, SESSION, binding, config, header, moment, now};
 use crate::code::{CloseCode, Refusal, Reject};
 use crate::id::{ConnId, RoomName};
@@ -145,14 +145,14 @@ impl Object {
     async fn publish(self: &Rc<Self>, body: &[u8]) -> Result<Response> {
         let taken = self.turn(|loaded, turn| loaded.room.publish(turn, body));
         self.arm().await;
-        taken.map_or_else(|refusal| refuse(&refusal), |messages| json(200, &Published { messages }))
+        reply(taken.map(|messages| Published { messages }))
     }
 
     async fn answer(self: &Rc<Self>, body: &[u8]) -> Result<Response> {
         let call: Call = serde_json::from_slice(body)?;
         let answer = self.turn(|loaded, turn| Ok(loaded.room.answer(turn, call)?));
         self.arm().await;
-        answer.map_or_else(|refusal| refuse(&refusal), |answer| json(200, &answer))
+        reply(answer)
     }
 
     async fn counts(self: &Rc<Self>) -> Result<Response> {
@@ -161,7 +161,7 @@ impl Object {
             Ok(loaded.room.counts())
         });
         self.arm().await;
-        counts.map_or_else(|refusal| refuse(&refusal), |counts| json(200, &counts))
+        reply(counts)
     }
 
     async fn closed(self: &Rc<Self>, socket: &WebSocket) {

@@ -38,6 +38,11 @@ pub(super) fn refuse(refusal: &Refusal) -> Result<Response> {
     Ok(response)
 }
 
+/// Answers a plain request with what came of it.
+pub(super) fn reply(result: std::result::Result<impl Serialize, Refusal>) -> Result<Response> {
+    result.map_or_else(|refusal| refuse(&refusal), |value| json(200, &value))
+}
+
 /// The answer with these headers too. Those of an object's answer cannot be changed, only copied.
 pub(super) fn with_headers(response: Response, headers: impl IntoIterator<Item = Header>) -> Result<Response> {
     let all = response.headers().clone();

@@ -22,8 +22,8 @@ impl<S: Sql> Room<S> {
     /// Takes a POST body: logs its messages, then tells everybody.
     pub fn publish(&mut self, turn: &mut Turn, body: &[u8]) -> Result<Vec<Taken>, Failure> {
         let drafts = Draft::parse(body, &self.config.limits)?;
-        let urgent = drafts.iter().any(|draft| draft.priority() == Priority::Critical);
         let placed = self.place(turn, drafts)?;
+        let urgent = placed.iter().any(|placed| placed.priority == Priority::Critical);
         let waits = self.batch.is_open(turn.moment.now, placed.len(), self.limits()) && !urgent;
         for Placed { taken, priority, frame } in placed.iter().filter(|placed| !placed.taken.duplicate) {
             self.log.append(&taken.id, frame, waits)?;
@@ -43,15 +43,15 @@ impl<S: Sql> Room<S> {
         let mut places: BTreeMap<Id, Seq> = BTreeMap::new();
         let mut placed = Vec::with_capacity(drafts.len());
         for draft in drafts {
+            let priority = draft.priority();
             let id = draft.id.clone().unwrap_or_else(|| Id::from(turn.moment.uuid()));
             let known = if draft.id.is_some() { self.log.find(&id)? } else { None };
             if let Some(seq) = known.or_else(|| places.get(&id).copied()) {
                 let taken = Taken { id, seq, duplicate: true };
-                placed.push(Placed { taken, priority: Priority::Low, frame: "".into() });
+                placed.push(Placed { taken, priority, frame: "".into() });
                 continue;
             }
             head = head.next();
-            let priority = draft.priority();
             let frame = draft.into_frame(&id, &self.name, head, &now);
             if frame.len() as u64 > self.limits().message_bytes {
                 return Err(Refusal::from(Reject::TooLarge).into());
