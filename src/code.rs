@@ -18,6 +18,8 @@ pub enum Reject {
     Forbidden,
     /// Our fault; the request may or may not have been carried out.
     Internal,
+    /// A place in a log that is none: not a number, or without its epoch.
+    InvalidCursor,
     /// JSON, but not a frame: no object, no `type`, or `data` of the wrong shape.
     InvalidFrame,
     /// An id in a path or a frame that no room can have.
@@ -77,12 +79,13 @@ const fn later(code: &'static str, status: u16, close: CloseCode, meaning: &'sta
 
 impl Reject {
     /// All of them, for tests and for the published table.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Barred,
         Self::BinaryNotSupported,
         Self::Disconnected,
         Self::Forbidden,
         Self::Internal,
+        Self::InvalidCursor,
         Self::InvalidFrame,
         Self::InvalidId,
         Self::InvalidJson,
@@ -115,6 +118,7 @@ impl Reject {
             }
             Self::Forbidden => never("FORBIDDEN", 403, "This token does not allow that."),
             Self::Internal => later("INTERNAL", 500, Internal, "Something failed on our side; please try again."),
+            Self::InvalidCursor => never("INVALID_CURSOR", 400, "That is no place in a log."),
             Self::InvalidFrame => never("INVALID_FRAME", 400, "A frame is a JSON object with a string `type`."),
             Self::InvalidId => never("INVALID_ID", 400, "That id is not valid."),
             Self::InvalidJson => never("INVALID_JSON", 400, "That is not JSON."),

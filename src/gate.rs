@@ -89,6 +89,9 @@ fn connect(
         connection_type: connection_type.as_deref().and_then(ConnectionType::parse).unwrap_or_default(),
         batches: agreed.is_some(),
         rooms: claims.rooms,
+        device: None,
+        acks: false,
+        resume: None,
     };
     Ok(Admission::Connect(room, session, agreed))
 }

@@ -209,6 +209,50 @@ impl Seq {
     }
 }
 
+/// Which life of a log a [`Seq`] belongs to: it changes when the log is wiped, and numbers begin anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Epoch(pub u64);
+
+impl FromStr for Epoch {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let hexadecimal = text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let epoch = hexadecimal.then(|| u64::from_str_radix(text, 16).ok()).flatten();
+        epoch.map(Self).ok_or(InvalidId("an epoch is 16 hexadecimal digits"))
+    }
+}
+
+impl TryFrom<String> for Epoch {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}
+
+impl From<Epoch> for String {
+    fn from(epoch: Epoch) -> Self {
+        epoch.to_string()
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// How far somebody is in a room: who holds it has everything up to `seq`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// The log's life.
+    pub epoch: Epoch,
+    /// The newest message that is there.
+    pub seq: Seq,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +264,16 @@ mod tests {
         }
         for bad in ["", " ", "a/b", "a b", "não", "a\n", "*", "a".repeat(129).as_str()] {
             assert!(bad.parse::<Id>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_epoch_reads_back_as_it_was_written() {
+        for epoch in [0, 7, u64::MAX] {
+            assert_eq!(Epoch(epoch).to_string().parse(), Ok(Epoch(epoch)));
+        }
+        for bad in ["", "7", "000000000000000G", "00000000000000000", "+000000000000007", "000000000000000A"] {
+            assert!(bad.parse::<Epoch>().is_err(), "{bad}");
         }
     }
 

@@ -17,6 +17,7 @@ pub mod followers;
 pub mod gate;
 pub mod grants;
 pub mod health;
+pub mod history;
 pub mod id;
 mod json;
 pub mod limits;

@@ -1,5 +1,8 @@
 //! Every bound there is, with its unit, its default and what it protects.
 
+/// A day, in milliseconds.
+pub const DAY: u64 = 24 * 3600 * 1_000;
+
 /// The bounds of one worker.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -12,9 +15,32 @@ pub struct Limits {
     pub messages_per_post: usize,
     /// Brackets within brackets in one POST: 64. Parsers of clients recurse.
     pub json_depth: usize,
-    /// Messages that a room's log keeps: 1,000. With [`Self::message_bytes`] it bounds the log at 1 GiB, a tenth of
-    /// what one object may store.
+    /// Messages that a room's log keeps at least, unless they are too old or too large: 10,000. Of 300 bytes each, with
+    /// 50 for the row, that is 3.5 MB, $0.0007 a month at $0.20 a GB.
     pub log_messages: u64,
+    /// Milliseconds for which it keeps them: 604,800,000, a week, as long as [`Self::offline_ttl`].
+    pub log_age: u64,
+    /// Bytes of frames that it keeps at most, give or take a segment: 64 MiB, of the 10 GB that an object may store.
+    pub log_bytes: u64,
+    /// Messages in one segment of the log: 512. A new one costs 5 rows written, and dropping it none, where deleting
+    /// its messages would cost one each: so 1 message costs 1.01 rows.
+    pub segment_messages: u64,
+    /// Bytes in one segment: 4 MiB.
+    pub segment_bytes: u64,
+    /// Milliseconds for which the id of a message is remembered at least: 86,400,000, a day.
+    pub id_memory: u64,
+    /// Milliseconds for which a user who has gone is owed what is published: 604,800,000, a week.
+    pub offline_ttl: u64,
+    /// Messages that a client that confirms may leave unconfirmed: 1,000.
+    pub unacked_messages: u64,
+    /// Bytes of them: 1 MiB. The runtime buffers what a slow client does not take, without bound and without a sign.
+    pub unacked_bytes: u64,
+    /// Messages in one page that makes up for what was missed: 100.
+    pub page_messages: usize,
+    /// Bytes after which such a page ends: 64 KiB. The first message always goes.
+    pub page_bytes: usize,
+    /// Pages that a room sends in one turn: 16, so that who comes back holds up nobody else.
+    pub pages_per_turn: usize,
     /// Microseconds that the runtime takes to send one frame to one socket: 20, as measured. A room's window is as long
     /// as a flush of it takes.
     pub send_micros: u64,
@@ -62,7 +88,18 @@ impl Default for Limits {
             message_bytes: 1 << 20,
             messages_per_post: 1_000,
             json_depth: 64,
-            log_messages: 1_000,
+            log_messages: 10_000,
+            log_age: 7 * DAY,
+            log_bytes: 64 << 20,
+            segment_messages: 512,
+            segment_bytes: 4 << 20,
+            id_memory: DAY,
+            offline_ttl: 7 * DAY,
+            unacked_messages: 1_000,
+            unacked_bytes: 1 << 20,
+            page_messages: 100,
+            page_bytes: 64 << 10,
+            pages_per_turn: 16,
             send_micros: 20,
             batch_window: 100,
             messages_per_second: 20,

@@ -5,6 +5,7 @@
 
 mod links;
 mod publish;
+mod report;
 mod talk;
 
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::grants::Grants;
-use crate::id::{ConnId, Id};
+use crate::id::{ConnId, Cursor, Id};
 use crate::moment::Millis;
 
 /// A connection's identity. It is written to the socket once, as JSON, and read when its room wakes.
@@ -23,6 +23,15 @@ pub struct Session {
     /// The rooms that it may hear, when they are limited. Beyond them only the one that it was opened in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rooms: Option<Grants>,
+    /// Which of the user's devices it is, if it says so. Each is owed every message once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Id>,
+    /// Whether it confirms what it has got.
+    #[serde(default)]
+    pub acks: bool,
+    /// Where it wants to go on, if it says so. Spent with the welcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<Cursor>,
 }
 
 /// The old servers' word for what a general connection is meant for. It changes nothing but the welcome.
@@ -66,6 +75,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::{Epoch, Seq};
     use uuid::Uuid;
 
     #[test]
@@ -77,6 +87,9 @@ mod tests {
             connection_type: ConnectionType::Investigation,
             batches: true,
             rooms: None,
+            device: Some("d".repeat(128).parse().unwrap()),
+            acks: true,
+            resume: Some(Cursor { epoch: Epoch(u64::MAX), seq: Seq(u64::MAX) }),
         };
         assert_eq!(Session::decode(&session.encode()), Some(session.clone()));
         assert!(session.encode().len() < 1024);
