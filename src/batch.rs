@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use serde::Deserialize;
 
+use crate::id::Seq;
 use crate::limits::Limits;
 use crate::moment::Millis;
 
@@ -23,10 +24,19 @@ pub enum Priority {
     Low,
 }
 
+/// A message on its way to the room's own sockets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Its place, if it is kept.
+    pub seq: Option<Seq>,
+    /// The frame that clients get.
+    pub frame: Rc<str>,
+}
+
 /// The messages of one window.
 #[derive(Debug, Default)]
 pub struct Batch {
-    waiting: Vec<(Priority, Rc<str>)>,
+    waiting: Vec<(Priority, Outgoing)>,
     bytes: u64,
     closes: Millis,
 }
@@ -39,14 +49,14 @@ impl Batch {
     }
 
     /// Adds a message.
-    pub fn push(&mut self, priority: Priority, frame: Rc<str>) {
-        self.bytes = self.bytes.saturating_add(frame.len() as u64);
-        self.waiting.push((priority, frame));
+    pub fn push(&mut self, priority: Priority, message: Outgoing) {
+        self.bytes = self.bytes.saturating_add(message.frame.len() as u64);
+        self.waiting.push((priority, message));
     }
 
-    /// How many messages wait.
-    pub const fn waiting(&self) -> u64 {
-        self.waiting.len() as u64
+    /// How many messages wait that are in the log.
+    pub fn waiting(&self) -> u64 {
+        self.waiting.iter().filter(|(_, message)| message.seq.is_some()).count() as u64
     }
 
     /// When what waits has to go.
@@ -55,11 +65,11 @@ impl Batch {
     }
 
     /// Takes all that waits, the urgent first, and opens the next window.
-    pub fn take(&mut self, now: Millis, sockets: usize, limits: &Limits) -> Vec<Rc<str>> {
+    pub fn take(&mut self, now: Millis, sockets: usize, limits: &Limits) -> Vec<Outgoing> {
         self.bytes = 0;
         self.closes = now.plus(window(sockets, limits));
         self.waiting.sort_by_key(|(priority, _)| *priority);
-        self.waiting.drain(..).map(|(_, frame)| frame).collect()
+        self.waiting.drain(..).map(|(_, message)| message).collect()
     }
 }
 
@@ -100,6 +110,10 @@ mod tests {
     use super::*;
     use serde_json::Value;
 
+    fn message(frame: &str) -> Outgoing {
+        Outgoing { seq: Some(Seq(1)), frame: frame.into() }
+    }
+
     fn frames(count: usize) -> Vec<Rc<str>> {
         (0..count).map(|n| format!(r#"{{"n":{n}}}"#).into()).collect()
     }
@@ -116,11 +130,11 @@ mod tests {
     fn what_waits_goes_together_when_the_window_closes() {
         let (mut batch, limits) = (Batch::default(), Limits::default());
         assert!(!batch.is_open(Millis(1_000), 1, &limits), "a quiet room sends at once");
-        batch.push(Priority::Normal, "1".into());
+        batch.push(Priority::Normal, message("1"));
         assert_eq!(batch.take(Millis(1_000), 1_000, &limits).len(), 1);
         assert!(batch.is_open(Millis(1_019), 1, &limits));
         assert_eq!(batch.deadline(), None, "an empty window ends by itself");
-        batch.push(Priority::Normal, "2".into());
+        batch.push(Priority::Normal, message("2"));
         assert_eq!(batch.deadline(), Some(Millis(1_020)));
         assert!(!batch.is_open(Millis(1_020), 1, &limits));
     }
@@ -135,23 +149,23 @@ mod tests {
             (Priority::Normal, "n2"),
             (Priority::Critical, "c2"),
         ] {
-            batch.push(priority, name.into());
+            batch.push(priority, message(name));
         }
-        let order: Vec<Rc<str>> = batch.take(Millis(0), 0, &limits);
-        assert_eq!(order.iter().map(|frame| &**frame).collect::<Vec<_>>(), ["c1", "c2", "n1", "n2", "l1"]);
+        let order = batch.take(Millis(0), 0, &limits);
+        assert_eq!(order.iter().map(|message| &*message.frame).collect::<Vec<_>>(), ["c1", "c2", "n1", "n2", "l1"]);
     }
 
     #[test]
     fn a_full_batch_waits_no_longer() {
         let (mut batch, limits) = (Batch::default(), Limits { message_bytes: 10, ..Limits::default() });
         batch.take(Millis(0), 1_000, &limits);
-        batch.push(Priority::Normal, "123456789".into());
+        batch.push(Priority::Normal, message("123456789"));
         assert!(batch.is_open(Millis(1), 1, &limits));
-        batch.push(Priority::Normal, "0".into());
+        batch.push(Priority::Normal, message("0"));
         assert!(!batch.is_open(Millis(1), 1, &limits));
         let (mut batch, limits) = (Batch::default(), Limits { log_messages: 10, ..Limits::default() });
         batch.take(Millis(0), 1_000, &limits);
-        batch.push(Priority::Normal, "0".into());
+        batch.push(Priority::Normal, message("0"));
         assert!(batch.is_open(Millis(1), 4, &limits));
         assert!(!batch.is_open(Millis(1), 5, &limits), "half of the log waits");
     }

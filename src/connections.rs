@@ -6,11 +6,6 @@ use crate::id::{ConnId, RoomName};
 use crate::moment::Millis;
 use crate::sql::{Sql, StoreError, Value, one};
 
-const SCHEMA: [&str; 2] = [
-    "CREATE TABLE IF NOT EXISTS connections (conn TEXT PRIMARY KEY, room TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS bar (one INTEGER PRIMARY KEY, until INTEGER NOT NULL)",
-];
-
 /// The user's connections in other rooms, as those rooms reported them, and until when the user is barred.
 ///
 /// A room that crashed reports nothing. Its connections are found out when the limit is reached: then the rooms are asked.
@@ -32,7 +27,6 @@ const ASK_PAUSE: u64 = 5_000;
 impl<S: Sql> Connections<S> {
     /// Loads what is known.
     pub fn open(sql: S) -> Result<Self, StoreError> {
-        SCHEMA.iter().try_for_each(|table| sql.exec(table, &[]).map(drop))?;
         let rows = sql.exec("SELECT conn, room FROM connections", &[])?;
         let until = one(sql.exec("SELECT until FROM bar", &[])?).number().unwrap_or_default();
         Ok(Self {

@@ -1,18 +1,18 @@
 //! The rooms that want this room's messages. Each has a cursor; what lies between it and the log's head is owed.
+//!
+//! A cursor is written when it cannot be told otherwise: when a follower comes, fails, recovers or rests. While all goes
+//! well, one note for all of them says how far they are, and it costs nothing, since it goes with the next message.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
-use crate::id::{RoomName, Seq};
+use crate::id::{Epoch, RoomName, Seq};
 use crate::limits::Limits;
 use crate::link::{Call, Delivery};
 use crate::log::Log;
 use crate::moment::Millis;
 use crate::sql::{Sql, StoreError, Value};
-
-const SCHEMA: &str =
-    "CREATE TABLE IF NOT EXISTS followers (room TEXT PRIMARY KEY, cursor INTEGER NOT NULL) WITHOUT ROWID";
 
 /// First pause after a failed delivery, in milliseconds; it doubles with every further one.
 const RETRY_MIN: u64 = 1_000;
@@ -21,10 +21,24 @@ const RETRY_MAX: u64 = 60_000;
 /// When a delivery without an answer counts as failed. It also wakes a room that was killed while it delivered.
 const PATIENCE: u64 = 30_000;
 
+/// How one follower is doing, as it is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It gets everything, and is at least as far as the note for all says.
+    Current,
+    /// A delivery failed: it is as far as its own row says.
+    Lagging,
+    /// Nobody there wants anything for now; what they missed they will come and read.
+    Resting,
+}
+
 /// How far one follower is.
 #[derive(Debug)]
 struct Follower {
     confirmed: Seq,
+    standing: Standing,
+    /// When that was written down.
+    since: Millis,
     state: State,
 }
 
@@ -35,7 +49,16 @@ enum State {
     /// This is under way. If nothing is heard of it until `due`, it failed.
     Delivering { delivery: Rc<Delivery>, failures: u32, due: Millis },
     /// The last delivery failed: the next goes when it is `due`.
-    Resting { failures: u32, due: Millis },
+    Pausing { failures: u32, due: Millis },
+}
+
+/// How far the followers are, for a publisher who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// Those that have not got a message.
+    pub queued: usize,
+    /// Those that have.
+    pub delivered: usize,
 }
 
 /// All followers of one room.
@@ -46,23 +69,23 @@ pub struct Followers<S> {
 }
 
 impl<S: Sql> Followers<S> {
-    /// Loads the followers.
-    pub fn open(sql: S) -> Result<Self, StoreError> {
-        sql.exec(SCHEMA, &[])?;
-        let rows = sql.exec("SELECT room, cursor FROM followers", &[])?;
-        Ok(Self { sql, rooms: rows.into_iter().filter_map(follower).collect() })
+    /// Loads the followers. All that are current had confirmed `settled`.
+    pub fn open(sql: S, settled: Seq) -> Result<Self, StoreError> {
+        let rows = sql.exec("SELECT room, cursor, standing, since FROM followers", &[])?;
+        let mut rooms: BTreeMap<RoomName, Follower> = rows.into_iter().filter_map(follower).collect();
+        for follower in rooms.values_mut().filter(|follower| follower.standing == Standing::Current) {
+            follower.confirmed = follower.confirmed.max(settled);
+        }
+        Ok(Self { sql, rooms })
     }
 
-    /// Takes a follower that is owed what comes after `head`. One that is here already keeps its cursor, and what was
+    /// Takes a follower that is owed what comes after `head`. Returns how far it was, if it was here before. What was
     /// under way to it no longer counts: it was sent to a follower that had left.
-    pub fn add(&mut self, room: RoomName, head: Seq) -> Result<Seq, StoreError> {
-        if let Some(known) = self.rooms.get_mut(&room) {
-            known.state = State::Ready;
-            return Ok(known.confirmed);
-        }
-        self.save(&room, head)?;
-        self.rooms.insert(room, Follower { confirmed: head, state: State::Ready });
-        Ok(head)
+    pub fn add(&mut self, room: RoomName, head: Seq, now: Millis) -> Result<Option<Seq>, StoreError> {
+        let follower = Follower { confirmed: head, standing: Standing::Current, since: now, state: State::Ready };
+        let known = self.rooms.insert(room.clone(), follower);
+        self.save(&room)?;
+        Ok(known.map(|known| known.confirmed))
     }
 
     /// Forgets a follower.
@@ -73,23 +96,48 @@ impl<S: Sql> Followers<S> {
         Ok(())
     }
 
+    /// Sends a follower nothing until it comes again.
+    pub fn rest(&mut self, room: &RoomName, now: Millis) -> Result<(), StoreError> {
+        self.stand(room, Standing::Resting, now)
+    }
+
+    /// The newest message that all have confirmed, but those whose own row says how far they are.
+    pub fn settled(&self, head: Seq) -> Seq {
+        let current = self.rooms.values().filter(|follower| follower.standing == Standing::Current);
+        current.map(|follower| follower.confirmed).min().unwrap_or(head)
+    }
+
+    /// The followers that hear what is not kept.
+    pub fn listening(&self) -> impl Iterator<Item = &RoomName> {
+        self.rooms.iter().filter(|(_, follower)| follower.standing == Standing::Current).map(|(room, _)| room)
+    }
+
+    /// How many have got that message, and how many have not.
+    pub fn tally(&self, seq: Seq) -> Tally {
+        let delivered = self.rooms.values().filter(|follower| seq <= follower.confirmed).count();
+        Tally { queued: self.rooms.len().saturating_sub(delivered), delivered }
+    }
+
     /// The deliveries that can go now. Followers at the same cursor share one.
     pub fn deliveries(
         &mut self,
         from: &RoomName,
+        epoch: Epoch,
         log: &Log<S>,
         limits: &Limits,
         now: Millis,
     ) -> Result<Vec<(RoomName, Call)>, StoreError> {
         let mut shared: BTreeMap<Seq, Rc<Delivery>> = BTreeMap::new();
         let mut calls = Vec::new();
-        for (room, follower) in self.rooms.iter_mut().filter(|(_, follower)| follower.confirmed < log.head()) {
+        let owed = |follower: &Follower| follower.standing != Standing::Resting && follower.confirmed < log.head();
+        for (room, follower) in self.rooms.iter_mut().filter(|(_, follower)| owed(follower)) {
             let Some(failures) = follower.state.go(now) else { continue };
             let delivery = match shared.entry(follower.confirmed) {
                 Entry::Occupied(known) => known.get().clone(),
                 Entry::Vacant(vacant) => {
-                    let entries = log.after(follower.confirmed, limits.messages_per_delivery, limits.delivery_chars)?;
-                    vacant.insert(Rc::new(Delivery::new(from.clone(), entries))).clone()
+                    let (count, bytes) = (limits.messages_per_delivery, limits.delivery_bytes);
+                    let entries = log.after(follower.confirmed, log.head(), count, bytes)?;
+                    vacant.insert(Rc::new(Delivery::new(from.clone(), epoch, entries))).clone()
                 }
             };
             follower.state = State::Delivering { delivery: delivery.clone(), failures, due: now.plus(PATIENCE) };
@@ -98,32 +146,49 @@ impl<S: Sql> Followers<S> {
         Ok(calls)
     }
 
-    /// A delivery came back: the follower has everything up to `Some(seq)`, or wants no more (`None`).
-    pub fn returned(&mut self, room: &RoomName, sent: &Rc<Delivery>, seq: Option<Seq>) -> Result<(), StoreError> {
+    /// A delivery came back: the follower has everything up to `Some(seq)`, or wants no more for now (`None`).
+    pub fn returned(
+        &mut self,
+        room: &RoomName,
+        sent: &Rc<Delivery>,
+        seq: Option<Seq>,
+        head: Seq,
+        now: Millis,
+    ) -> Result<(), StoreError> {
         let Some(follower) = self.awaiting(room, sent) else { return Ok(()) };
-        let Some(seq) = seq else { return self.remove(room) };
+        let Some(seq) = seq else { return self.rest(room, now) };
         follower.state = State::Ready;
         follower.confirmed = follower.confirmed.max(seq);
-        let cursor = follower.confirmed;
-        self.save(room, cursor)
+        let recovered = follower.standing == Standing::Lagging && head <= follower.confirmed;
+        if recovered { self.stand(room, Standing::Current, now) } else { Ok(()) }
     }
 
     /// A delivery failed: it is tried again, later each time.
-    pub fn failed(&mut self, room: &RoomName, sent: &Rc<Delivery>, now: Millis) {
-        let Some(follower) = self.awaiting(room, sent) else { return };
+    pub fn failed(&mut self, room: &RoomName, sent: &Rc<Delivery>, now: Millis) -> Result<(), StoreError> {
+        let Some(follower) = self.awaiting(room, sent) else { return Ok(()) };
         if let State::Delivering { failures, .. } = follower.state {
             let pause = RETRY_MIN.saturating_mul(1 << failures.min(16)).min(RETRY_MAX);
-            follower.state = State::Resting { failures: failures.saturating_add(1), due: now.plus(pause) };
+            follower.state = State::Pausing { failures: failures.saturating_add(1), due: now.plus(pause) };
         }
+        if follower.standing == Standing::Current { self.stand(room, Standing::Lagging, now) } else { Ok(()) }
     }
 
     /// When there is something to do, if nothing happens before.
     pub fn deadline(&self) -> Option<Millis> {
         let due = |follower: &Follower| match follower.state {
-            State::Delivering { due, .. } | State::Resting { due, .. } => Some(due),
+            State::Delivering { due, .. } | State::Pausing { due, .. } => Some(due),
             State::Ready => None,
         };
         self.rooms.values().filter_map(due).min()
+    }
+
+    /// Forgets those that have rested, or could not be reached, since then or before. Says whether any are left.
+    pub fn clean(&mut self, then: Millis) -> Result<bool, StoreError> {
+        let gone = |follower: &Follower| follower.standing != Standing::Current && follower.since <= then;
+        let gone: Vec<RoomName> =
+            self.rooms.iter().filter(|(_, follower)| gone(follower)).map(|(room, _)| room.clone()).collect();
+        gone.iter().try_for_each(|room| self.remove(room))?;
+        Ok(!self.rooms.is_empty())
     }
 
     /// The follower, if it is this delivery that it is being sent.
@@ -132,10 +197,21 @@ impl<S: Sql> Followers<S> {
         self.rooms.get_mut(room).filter(|follower| awaits(&follower.state))
     }
 
-    fn save(&self, room: &RoomName, cursor: Seq) -> Result<(), StoreError> {
-        let statement = "INSERT INTO followers (room, cursor) VALUES (?, ?)
-            ON CONFLICT (room) DO UPDATE SET cursor = excluded.cursor";
-        self.sql.exec(statement, &[room.into(), cursor.0.into()]).map(drop)
+    fn stand(&mut self, room: &RoomName, standing: Standing, now: Millis) -> Result<(), StoreError> {
+        let Some(follower) = self.rooms.get_mut(room) else { return Ok(()) };
+        (follower.standing, follower.since) = (standing, now);
+        if standing == Standing::Resting {
+            follower.state = State::Ready;
+        }
+        self.save(room)
+    }
+
+    fn save(&self, room: &RoomName) -> Result<(), StoreError> {
+        let Some(follower) = self.rooms.get(room) else { return Ok(()) };
+        let statement = "INSERT INTO followers (room, cursor, standing, since) VALUES (?, ?, ?, ?) ON CONFLICT (room)
+            DO UPDATE SET cursor = excluded.cursor, standing = excluded.standing, since = excluded.since";
+        let (cursor, since) = (follower.confirmed.0.into(), follower.since.0.into());
+        self.sql.exec(statement, &[room.into(), cursor, follower.standing.as_str().into(), since]).map(drop)
     }
 }
 
@@ -145,14 +221,28 @@ impl State {
         match *self {
             Self::Ready => Some(0),
             Self::Delivering { failures, due, .. } if due <= now => Some(failures.saturating_add(1)),
-            Self::Resting { failures, due } if due <= now => Some(failures),
-            Self::Delivering { .. } | Self::Resting { .. } => None,
+            Self::Pausing { failures, due } if due <= now => Some(failures),
+            Self::Delivering { .. } | Self::Pausing { .. } => None,
+        }
+    }
+}
+
+impl Standing {
+    const ALL: [Self; 3] = [Self::Current, Self::Lagging, Self::Resting];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Lagging => "lagging",
+            Self::Resting => "resting",
         }
     }
 }
 
 fn follower(row: Vec<Value>) -> Option<(RoomName, Follower)> {
-    let [room, cursor] = <[Value; 2]>::try_from(row).ok()?;
-    let follower = Follower { confirmed: Seq(cursor.number()?), state: State::Ready };
-    Some((room.text()?.parse().ok()?, follower))
+    let [room, cursor, standing, since] = <[Value; 4]>::try_from(row).ok()?;
+    let standing = standing.text()?;
+    let standing = Standing::ALL.into_iter().find(|known| known.as_str() == standing)?;
+    let (confirmed, since) = (Seq(cursor.number()?), Millis(since.number()?));
+    Some((room.text()?.parse().ok()?, Follower { confirmed, standing, since, state: State::Ready }))
 }

@@ -7,6 +7,7 @@ use crate::grants;
 use crate::id::{ConnId, Kind, RoomName};
 use crate::moment::Moment;
 use crate::protocol::SUBPROTOCOL;
+use crate::reach::Reaches;
 use crate::route::Route;
 use crate::session::{ConnectionType, Session};
 
@@ -92,6 +93,9 @@ fn connect(
         device: None,
         acks: false,
         resume: None,
+        behind: None,
+        acked: None,
+        reaches: Reaches::default(),
     };
     Ok(Admission::Connect(room, session, agreed))
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::code::{Refusal, Reject};
 use crate::moment::Millis;
 
 /// What a name may not be, in a sentence for the person who sent it.
@@ -202,6 +203,9 @@ impl fmt::Display for ConnId {
 pub struct Seq(pub u64);
 
 impl Seq {
+    /// The highest number: what JavaScript counts exactly.
+    pub const MAX: u64 = (1 << 53) - 1;
+
     /// The place after this one.
     #[must_use]
     pub const fn next(self) -> Self {
@@ -253,6 +257,25 @@ pub struct Cursor {
     pub seq: Seq,
 }
 
+impl Cursor {
+    /// The cursor that somebody brings: both parts of it, or none.
+    pub fn parse(epoch: Option<&str>, since: Option<Seq>) -> Result<Option<Self>, Refusal> {
+        let invalid = |why: &'static str| Err(Reject::InvalidCursor.because(why));
+        match (epoch.map(str::parse), since) {
+            (None, None) => Ok(None),
+            (Some(Ok(epoch)), Some(seq)) if seq.0 <= Seq::MAX => Ok(Some(Self { epoch, seq })),
+            (Some(Err(InvalidId(why))), _) => invalid(why),
+            (Some(Ok(_)), Some(_)) => invalid("`since` is at most 9007199254740991."),
+            (Some(_), None) | (None, Some(_)) => invalid("`epoch` and `since` come together."),
+        }
+    }
+}
+
+/// A short stand-in for a name (FNV-1a). It is stored: it must never change.
+pub(crate) fn fingerprint(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |print, byte| (print ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,6 +288,12 @@ mod tests {
         for bad in ["", " ", "a/b", "a b", "não", "a\n", "*", "a".repeat(129).as_str()] {
             assert!(bad.parse::<Id>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn fingerprints_are_those_that_were_stored_before() {
+        assert_eq!(fingerprint(""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fingerprint("foobar"), 0x8594_4171_f739_67e8);
     }
 
     #[test]

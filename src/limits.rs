@@ -78,8 +78,8 @@ pub struct Limits {
     pub subscriptions_per_connection: usize,
     /// Messages that one call to a follower carries at most: 100.
     pub messages_per_delivery: usize,
-    /// Characters of messages after which a call to a follower ends: 1,048,576. The first message always goes.
-    pub delivery_chars: usize,
+    /// Bytes of messages after which a call to a follower ends: 1 MiB. The first message always goes.
+    pub delivery_bytes: usize,
 }
 
 impl Default for Limits {
@@ -117,7 +117,7 @@ impl Default for Limits {
             reconnects_per_second: 500,
             subscriptions_per_connection: 100,
             messages_per_delivery: 100,
-            delivery_chars: 1 << 20,
+            delivery_bytes: 1 << 20,
         }
     }
 }

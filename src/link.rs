@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::code::Reject;
-use crate::id::{ConnId, RoomName, Seq};
+use crate::id::{ConnId, Cursor, Epoch, RoomName, Seq};
 use crate::log::Entry;
+use crate::moment::Millis;
 use crate::tickets::Rights;
 
 /// A call from one room to another.
@@ -19,13 +20,29 @@ pub enum Call {
         /// Who asks.
         follower: RoomName,
     },
+    /// "Send me no more; somebody here may come back, and read what it missed."
+    Rest {
+        /// Who asks.
+        follower: RoomName,
+    },
     /// "Send me no more."
     Unfollow {
         /// Who asks.
         follower: RoomName,
     },
+    /// "One of my sockets missed something."
+    Read {
+        /// Which one: for who asks, when the answer comes.
+        conn: ConnId,
+        /// It has everything up to this one.
+        since: Seq,
+        /// Or only what had been taken by then, whichever is less.
+        alive: Option<Millis>,
+    },
     /// "This is what I took." Applied once, however often it arrives.
     Deliver(Rc<Delivery>),
+    /// "This is for whoever hears me now." It is not kept, and not sent again.
+    Pass(Rc<Passing>),
     /// From a user's room: "Which of these are open with you?"
     Alive {
         /// The connections in question.
@@ -67,20 +84,49 @@ pub enum Call {
 pub struct Delivery {
     /// The room that took them.
     pub from: RoomName,
+    /// The life of its log.
+    pub epoch: Epoch,
     /// Their frames by place.
     frames: Vec<(Seq, Box<RawValue>)>,
 }
 
+/// What is said to whoever hears a room now.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Passing {
+    /// The room.
+    pub from: RoomName,
+    /// The frames.
+    frames: Vec<Box<RawValue>>,
+}
+
+impl Passing {
+    /// Packs frames of `from`.
+    pub fn new<'a>(from: RoomName, frames: impl IntoIterator<Item = &'a str>) -> Self {
+        let pack = |frame: &str| RawValue::from_string(frame.to_owned()).ok();
+        Self { from, frames: frames.into_iter().filter_map(pack).collect() }
+    }
+
+    /// The frames.
+    pub fn frames(&self) -> impl Iterator<Item = &str> {
+        self.frames.iter().map(|frame| frame.get())
+    }
+}
+
 impl Delivery {
     /// Packs entries of `from`'s log.
-    pub fn new(from: RoomName, entries: Vec<Entry>) -> Self {
+    pub fn new(from: RoomName, epoch: Epoch, entries: Vec<Entry>) -> Self {
         let pack = |entry: Entry| Some((entry.seq, RawValue::from_string(entry.frame).ok()?));
-        Self { from, frames: entries.into_iter().filter_map(pack).collect() }
+        Self { from, epoch, frames: entries.into_iter().filter_map(pack).collect() }
     }
 
     /// The messages, oldest first.
     pub fn frames(&self) -> impl Iterator<Item = (Seq, &str)> {
         self.frames.iter().map(|(seq, frame)| (*seq, frame.get()))
+    }
+
+    /// The oldest message's place.
+    pub fn first(&self) -> Seq {
+        self.frames.first().map(|(seq, _)| *seq).unwrap_or_default()
     }
 
     /// The newest message's place.
@@ -89,19 +135,43 @@ impl Delivery {
     }
 }
 
+impl PartialEq for Delivery {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.from, self.epoch) == (&other.from, other.epoch) && self.frames().eq(other.frames())
+    }
+}
+
+impl Eq for Delivery {}
+
 /// What the called room answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// To [`Call::Follow`]: messages after this one will come.
-    Following(Seq),
-    /// To [`Call::Unfollow`], and to a [`Call::Deliver`] that nobody here waits for: send no more.
+    /// To [`Call::Follow`].
+    Following {
+        /// Messages after this one will come.
+        head: Cursor,
+        /// What had been confirmed before, if the follower is known.
+        confirmed: Option<Seq>,
+    },
+    /// To [`Call::Rest`] and [`Call::Unfollow`], and to a [`Call::Deliver`] that nobody here waits for: send no more.
     NotFollowing,
+    /// To [`Call::Read`]: what came after that place, or the first part of it.
+    Page {
+        /// The place.
+        after: Seq,
+        /// The messages.
+        delivery: Delivery,
+        /// The newest message there is.
+        head: Seq,
+    },
+    /// To [`Call::Read`]: that is not there any more. There is nothing before this now.
+    Lost(Cursor),
     /// To [`Call::Deliver`]: everything up to this one is here.
     Confirmed(Seq),
     /// To [`Call::Alive`]: of those, these are open.
     Alive(Vec<ConnId>),
-    /// To [`Call::Release`] and [`Call::Reserve`].
+    /// To [`Call::Pass`], [`Call::Release`] and [`Call::Reserve`].
     Done,
     /// To [`Call::Disconnect`]: what was closed here, and what is to be closed elsewhere.
     Elsewhere {

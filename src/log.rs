@@ -1,15 +1,16 @@
 //! A room's messages in the order it took them. Nobody hears of a message that is not in here.
+//!
+//! The log is cut into segments, each a table of its own: to drop a table writes no row, to delete its messages would
+//! write one each. Beside each closed segment stand the fingerprints of its ids, which are remembered for longer than
+//! the messages if need be: so a message costs one row, and is found by its id all the same.
 
-use crate::id::{Id, Seq};
+use std::collections::BTreeMap;
+
+use crate::id::{Id, Seq, fingerprint};
+use crate::limits::{DAY, Limits};
+use crate::marks::Progress;
+use crate::moment::Millis;
 use crate::sql::{Sql, StoreError, Value, one};
-
-const SCHEMA: [&str; 2] = [
-    "CREATE TABLE IF NOT EXISTS log (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, frame TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS waiting (one INTEGER PRIMARY KEY, first INTEGER NOT NULL)",
-];
-
-/// How many messages may stand in the log beyond the limit, so that trimming is one statement now and then.
-const SLACK: u64 = 64;
 
 /// One message of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,24 +21,72 @@ pub struct Entry {
     pub frame: String,
 }
 
+/// A run of messages.
+#[derive(Debug)]
+struct Segment {
+    n: u64,
+    first: Seq,
+    opened: Millis,
+    /// Bytes of all frames before it.
+    base: u64,
+    /// What holds at its end. The last segment may have none: it grows.
+    end: Option<End>,
+    /// Whether its messages are still there, and not only their ids' fingerprints.
+    stored: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct End {
+    last: Seq,
+    closed: Millis,
+    total: u64,
+}
+
 /// The log of one room: dense sequence numbers, an id at most once.
 #[derive(Debug)]
 pub struct Log<S> {
     sql: S,
-    tail: Seq,
+    segments: Vec<Segment>,
     head: Seq,
-    keep: u64,
-    /// Whether a message waits to be sent.
-    waiting: bool,
+    /// When the newest message was taken.
+    latest: Millis,
+    /// Bytes of all frames that there ever were.
+    total: u64,
+    /// How far everybody was when the newest message was taken.
+    progress: Progress,
+    /// Where the ids are, once somebody has asked.
+    ids: Option<BTreeMap<u64, Seq>>,
+    limits: Limits,
 }
 
 impl<S: Sql> Log<S> {
-    /// Opens the log, which keeps at least its newest `keep` messages.
-    pub fn open(sql: S, keep: u64) -> Result<Self, StoreError> {
-        SCHEMA.iter().try_for_each(|table| sql.exec(table, &[]).map(drop))?;
-        let end = |statement| Ok(Seq(one(sql.exec(statement, &[])?).number().unwrap_or_default()));
-        let (tail, head) = (end("SELECT min(seq) FROM log")?, end("SELECT max(seq) FROM log")?);
-        Ok(Self { sql, tail, head, keep: keep.max(1), waiting: false })
+    /// Opens the log. That reads a row a segment, and the newest message's.
+    pub fn open(sql: S, limits: &Limits) -> Result<Self, StoreError> {
+        let statement = "SELECT n, first, opened, base, stored, last, closed, total FROM segments ORDER BY n";
+        let segments: Vec<Segment> = sql.exec(statement, &[])?.into_iter().filter_map(segment).collect();
+        let (head, latest, total, progress) = (Seq(0), Millis(0), 0, Progress::default());
+        let mut log = Self { sql, segments, head, latest, total, progress, ids: None, limits: limits.clone() };
+        match log.segments.last() {
+            Some(Segment { end: Some(end), .. }) => {
+                (log.head, log.latest, log.total) = (end.last, end.closed, end.total)
+            }
+            Some(Segment { n, .. }) => log.find_end(*n)?,
+            None => {}
+        }
+        Ok(log)
+    }
+
+    fn find_end(&mut self, n: u64) -> Result<(), StoreError> {
+        let statement = format!(
+            "SELECT seq, at, sent, settled, base + length(CAST(frame AS BLOB)) FROM log_{n} ORDER BY seq DESC LIMIT 1"
+        );
+        let row = self.sql.exec(&statement, &[])?.into_iter().next().unwrap_or_default();
+        let numbers: Vec<u64> = row.iter().filter_map(Value::number).collect();
+        let [seq, at, sent, settled, total] =
+            <[u64; 5]>::try_from(numbers).map_err(|_| StoreError(format!("log_{n} is empty")))?;
+        (self.head, self.latest, self.total) = (Seq(seq), Millis(at), total);
+        self.progress = Progress { sent: Seq(sent), settled: Seq(settled) };
+        Ok(())
     }
 
     /// The newest message's place.
@@ -45,65 +94,251 @@ impl<S: Sql> Log<S> {
         self.head
     }
 
-    /// Where the message of that id stands, if the log remembers it.
-    pub fn find(&self, id: &Id) -> Result<Option<Seq>, StoreError> {
-        let rows = self.sql.exec("SELECT seq FROM log WHERE id = ?", &[id.into()])?;
-        Ok(one(rows).number().map(Seq))
+    /// The place of the oldest message that is still there; after the head's if there is none.
+    pub fn first(&self) -> Seq {
+        self.segments.iter().find(|segment| segment.stored).map_or_else(|| self.head.next(), |segment| segment.first)
     }
 
-    /// Writes the next message. The caller has made sure that its id is new, and says whether the message is sent in
-    /// this turn or `waits` for a flush.
-    pub fn append(&mut self, id: &Id, frame: &str, waits: bool) -> Result<Seq, StoreError> {
-        let seq = self.head.next();
-        let statement = "INSERT INTO log (seq, id, frame) VALUES (?, ?, ?)";
-        self.sql.exec(statement, &[seq.0.into(), id.into(), frame.into()])?;
-        if waits && !self.waiting {
-            self.sql.exec("INSERT INTO waiting (one, first) VALUES (1, ?)", &[seq.0.into()])?;
+    /// Whether everything after that place is still there.
+    pub fn reaches(&self, seq: Seq) -> bool {
+        (self.first()..=self.head.next()).contains(&seq.next())
+    }
+
+    /// How far everybody was when the newest message was taken.
+    pub const fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// Where the message of that id stands, if it is remembered. Only the first question reads all there is to know.
+    pub fn find(&mut self, id: &Id) -> Result<Option<Seq>, StoreError> {
+        if self.ids.is_none() {
+            self.ids = Some(self.read_ids()?);
         }
-        self.head = seq;
-        self.waiting |= waits;
-        self.tail = self.tail.max(Seq(1));
-        self.trim()?;
+        let Some(seq) = self.ids.as_ref().and_then(|ids| ids.get(&fingerprint(id.as_str()))).copied() else {
+            return Ok(None);
+        };
+        let Some(segment) = self.segments.iter().rev().find(|segment| segment.stored && segment.first <= seq) else {
+            return Ok(Some(seq));
+        };
+        let statement = format!("SELECT id FROM log_{} WHERE seq = ?", segment.n);
+        let known = one(self.sql.exec(&statement, &[seq.0.into()])?).text();
+        Ok((known.as_deref() == Some(id.as_str())).then_some(seq))
+    }
+
+    /// Writes the next message, and how far everybody is. The caller has made sure that its id is new.
+    pub fn append(&mut self, now: Millis, id: &Id, frame: &str, progress: Progress) -> Result<Seq, StoreError> {
+        let (seq, at) = (self.head.next(), now.max(self.latest));
+        let n = self.open_segment(at)?;
+        let statement =
+            format!("INSERT INTO log_{n} (seq, at, sent, settled, base, id, frame) VALUES (?, ?, ?, ?, ?, ?, ?)");
+        let Progress { sent, settled } = progress;
+        let numbers = [seq.0, at.0, sent.0, settled.0, self.total].map(Value::from);
+        self.sql.exec(&statement, &[&numbers[..], &[id.into(), frame.into()]].concat())?;
+        (self.head, self.latest, self.progress) = (seq, at, progress);
+        self.total = self.total.saturating_add(frame.len() as u64);
+        if let Some(ids) = &mut self.ids {
+            ids.insert(fingerprint(id.as_str()), seq);
+        }
         Ok(seq)
     }
 
-    /// All that waited is being sent in this turn.
-    pub fn flushed(&mut self) -> Result<(), StoreError> {
-        if std::mem::take(&mut self.waiting) {
-            self.sql.exec("DELETE FROM waiting", &[])?;
+    /// What the log still has of what came after `seq`, up to `last`: at most `count` messages, and none that begins
+    /// beyond `bytes`.
+    pub fn after(&self, seq: Seq, last: Seq, count: usize, bytes: usize) -> Result<Vec<Entry>, StoreError> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let bytes = bounded(bytes);
+        let mut room = bytes;
+        for segment in self.segments.iter().filter(|segment| segment.stored && segment.last(self.head) > seq) {
+            let (n, left) = (segment.n, bounded(count.saturating_sub(entries.len())));
+            let statement = format!(
+                "SELECT seq, frame FROM log_{n} WHERE seq > ? AND seq <= ? AND base < ? + (
+                    SELECT base FROM log_{n} WHERE seq > ? ORDER BY seq LIMIT 1) ORDER BY seq LIMIT ?"
+            );
+            let bounds = [seq.0, last.0, room, seq.0, left].map(Value::from);
+            entries.extend(self.sql.exec(&statement, &bounds)?.into_iter().filter_map(entry));
+            room = bytes.saturating_sub(size(&entries));
+            if room == 0 || entries.last().is_none_or(|entry| entry.seq < segment.last(self.head)) {
+                break;
+            }
+        }
+        Ok(entries)
+    }
+
+    /// The newest messages before `seq`, oldest first: at most `count`, and none that ends beyond `bytes`, but one.
+    pub fn before(&self, seq: Seq, count: usize, bytes: usize) -> Result<Vec<Entry>, StoreError> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let bytes = bounded(bytes);
+        let mut room = bytes;
+        for segment in self.segments.iter().rev().filter(|segment| segment.stored && segment.first < seq) {
+            let (n, left) = (segment.n, bounded(count.saturating_sub(entries.len())));
+            let statement = format!(
+                "SELECT seq, frame FROM log_{n} WHERE seq < ? AND base + ? > (
+                    SELECT base FROM log_{n} WHERE seq < ? ORDER BY seq DESC LIMIT 1) ORDER BY seq DESC LIMIT ?"
+            );
+            let bounds = [seq.0, room, seq.0, left].map(Value::from);
+            entries.extend(self.sql.exec(&statement, &bounds)?.into_iter().filter_map(entry));
+            room = bytes.saturating_sub(size(&entries));
+            if room == 0 || entries.last().is_none_or(|entry| entry.seq > segment.first) {
+                break;
+            }
+        }
+        entries.reverse();
+        Ok(entries)
+    }
+
+    /// The newest message that had been taken by then.
+    pub fn taken_by(&self, then: Millis) -> Result<Seq, StoreError> {
+        for segment in self.segments.iter().rev().filter(|segment| segment.stored && segment.opened <= then) {
+            let statement = format!("SELECT seq FROM log_{} WHERE at <= ? ORDER BY seq DESC LIMIT 1", segment.n);
+            if let Some(seq) = one(self.sql.exec(&statement, &[then.0.into()])?).number() {
+                return Ok(Seq(seq));
+            }
+        }
+        Ok(Seq(self.first().0.saturating_sub(1)))
+    }
+
+    /// Drops what is too old, and says whether anything is left.
+    pub fn clean(&mut self, now: Millis) -> Result<bool, StoreError> {
+        if self.segments.last().is_some_and(|segment| segment.end.is_none()) && self.is_old(self.latest, now) {
+            self.close_segment()?;
+        }
+        self.trim(now)?;
+        Ok(self.segments.len() > 1 || self.segments.iter().any(|segment| segment.stored))
+    }
+
+    /// The segment that the next message goes into: a new one when the last is full, or a day old.
+    fn open_segment(&mut self, now: Millis) -> Result<u64, StoreError> {
+        let full = |segment: &Segment| {
+            let count = self.head.0.saturating_sub(segment.first.0) + 1;
+            let bytes = self.total.saturating_sub(segment.base);
+            let most = self.limits.segment_messages.min(self.limits.log_messages).max(1);
+            count >= most || bytes >= self.limits.segment_bytes || segment.opened.plus(DAY) <= now
+        };
+        match self.segments.last() {
+            Some(segment) if segment.end.is_none() && !full(segment) => return Ok(segment.n),
+            Some(segment) if segment.end.is_none() => self.close_segment()?,
+            Some(_) | None => {}
+        }
+        let n = self.segments.last().map_or(1, |segment| segment.n + 1);
+        self.create_segment(Segment {
+            n,
+            first: self.head.next(),
+            opened: now,
+            base: self.total,
+            end: None,
+            stored: true,
+        })?;
+        self.trim(now)?;
+        Ok(n)
+    }
+
+    fn create_segment(&mut self, segment: Segment) -> Result<(), StoreError> {
+        let Segment { n, first, opened, base, .. } = &segment;
+        self.sql.exec(
+            &format!(
+                "CREATE TABLE log_{n} (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, sent INTEGER NOT NULL,
+                    settled INTEGER NOT NULL, base INTEGER NOT NULL, id TEXT NOT NULL, frame TEXT NOT NULL)"
+            ),
+            &[],
+        )?;
+        let statement = "INSERT INTO segments (n, first, opened, base, stored) VALUES (?, ?, ?, ?, 1)";
+        self.sql.exec(statement, &[*n, first.0, opened.0, *base].map(Value::from))?;
+        self.segments.push(segment);
+        Ok(())
+    }
+
+    /// Ends the last segment, and writes down the fingerprints of its ids.
+    fn close_segment(&mut self) -> Result<(), StoreError> {
+        let Some(segment) = self.segments.last_mut() else { return Ok(()) };
+        let end = End { last: self.head, closed: self.latest, total: self.total };
+        let ids = self.sql.exec(&format!("SELECT id FROM log_{} ORDER BY seq", segment.n), &[])?;
+        let ids = ids.into_iter().map(|row| one(vec![row]).text().unwrap_or_default());
+        let prints: String = ids.map(|id| format!("{:016x}", fingerprint(&id))).collect();
+        let numbers = [end.last.0, end.closed.0, end.total].map(Value::from);
+        let statement = "UPDATE segments SET last = ?, closed = ?, total = ?, ids = ? WHERE n = ?";
+        self.sql.exec(statement, &[&numbers[..], &[(&*prints).into(), segment.n.into()]].concat())?;
+        segment.end = Some(end);
+        Ok(())
+    }
+
+    /// Drops the messages that the limits no longer cover, and forgets ids that are neither in the log nor young. The
+    /// last segment's row stays: it knows the head.
+    fn trim(&mut self, now: Millis) -> Result<(), StoreError> {
+        while let Some(n) =
+            self.segments.iter().find(|segment| segment.stored).filter(|it| self.is_over(it, now)).map(|it| it.n)
+        {
+            self.sql.exec(&format!("DROP TABLE log_{n}"), &[])?;
+            self.sql.exec("UPDATE segments SET stored = 0 WHERE n = ?", &[n.into()])?;
+            self.segments.iter_mut().filter(|segment| segment.n == n).for_each(|segment| segment.stored = false);
+        }
+        while let [oldest, _, ..] = self.segments.as_slice() {
+            let Some(end) = oldest.end.filter(|end| !oldest.stored && end.closed.plus(self.limits.id_memory) <= now)
+            else {
+                break;
+            };
+            self.sql.exec("DELETE FROM segments WHERE n = ?", &[oldest.n.into()])?;
+            self.segments.remove(0);
+            if let Some(ids) = &mut self.ids {
+                ids.retain(|_, seq| *seq > end.last);
+            }
         }
         Ok(())
     }
 
-    /// What waited for a flush that never came, since the room was lost from memory: the first such message, and all
-    /// after it, since none goes before it.
-    pub fn unflushed(&mut self) -> Result<Vec<Entry>, StoreError> {
-        let Some(first) = one(self.sql.exec("SELECT first FROM waiting", &[])?).number() else { return Ok(Vec::new()) };
-        self.waiting = true;
-        let rows = self.sql.exec("SELECT seq, frame FROM log WHERE seq >= ? ORDER BY seq", &[first.into()])?;
-        Ok(rows.into_iter().filter_map(entry).collect())
+    /// Whether what comes after this segment is enough, or all from it on too large, or it is too old.
+    fn is_over(&self, segment: &Segment, now: Millis) -> bool {
+        segment.end.is_some_and(|end| {
+            self.head.0.saturating_sub(end.last.0) >= self.limits.log_messages
+                || self.total.saturating_sub(segment.base) > self.limits.log_bytes
+                || self.is_old(end.closed, now)
+        })
     }
 
-    /// What the log still has of what came after `seq`: at most `count` messages, and none that begins beyond `chars`.
-    pub fn after(&self, seq: Seq, count: usize, chars: usize) -> Result<Vec<Entry>, StoreError> {
-        let start = seq.0.max(self.tail.0.saturating_sub(1));
-        let end = start.saturating_add(count as u64);
-        // The sum stops the reading, so that a row that does not go out is not held either.
-        let statement = "SELECT seq, frame FROM (
-            SELECT seq, frame, sum(length(frame)) OVER (ORDER BY seq) - length(frame) AS before
-            FROM log WHERE seq > ? AND seq <= ?) WHERE before < ? ORDER BY seq";
-        let rows = self.sql.exec(statement, &[start.into(), end.into(), (chars as u64).into()])?;
-        Ok(rows.into_iter().filter_map(entry).collect())
+    fn is_old(&self, then: Millis, now: Millis) -> bool {
+        then.plus(self.limits.log_age) <= now
     }
 
-    fn trim(&mut self) -> Result<(), StoreError> {
-        if self.head.0 > self.keep && self.head.0.is_multiple_of(SLACK) {
-            let last = self.head.0 - self.keep;
-            self.sql.exec("DELETE FROM log WHERE seq <= ?", &[last.into()])?;
-            self.tail = Seq(last).next();
+    fn read_ids(&self) -> Result<BTreeMap<u64, Seq>, StoreError> {
+        let mut ids = BTreeMap::new();
+        for row in self.sql.exec("SELECT first, ids FROM segments WHERE ids IS NOT NULL", &[])? {
+            let [first, prints] = <[Value; 2]>::try_from(row).map_err(|_| StoreError("segments".to_owned()))?;
+            let (first, prints) = (first.number().unwrap_or_default(), prints.text().unwrap_or_default());
+            let places = prints.as_bytes().chunks(16).zip(first..);
+            ids.extend(places.filter_map(|(print, seq)| {
+                Some((u64::from_str_radix(std::str::from_utf8(print).ok()?, 16).ok()?, Seq(seq)))
+            }));
         }
-        Ok(())
+        if let Some(segment) = self.segments.last().filter(|segment| segment.end.is_none()) {
+            for row in self.sql.exec(&format!("SELECT seq, id FROM log_{}", segment.n), &[])? {
+                if let Some(Entry { seq, frame: id }) = entry(row) {
+                    ids.insert(fingerprint(&id), seq);
+                }
+            }
+        }
+        Ok(ids)
     }
+}
+
+impl Segment {
+    fn last(&self, head: Seq) -> Seq {
+        self.end.map_or(head, |end| end.last)
+    }
+}
+
+/// A number that SQL can count with, and add others to.
+fn bounded(number: usize) -> u64 {
+    (number as u64).min(1 << 40)
+}
+
+fn size(entries: &[Entry]) -> u64 {
+    entries.iter().map(|entry| entry.frame.len() as u64).sum()
+}
+
+fn segment(row: Vec<Value>) -> Option<Segment> {
+    let [n, first, opened, base, stored, last, closed, total] = <[Value; 8]>::try_from(row).ok()?;
+    let end = || Some(End { last: Seq(last.number()?), closed: Millis(closed.number()?), total: total.number()? });
+    let (first, opened, stored) = (Seq(first.number()?), Millis(opened.number()?), stored.number()? > 0);
+    Some(Segment { n: n.number()?, first, opened, base: base.number()?, end: end(), stored })
 }
 
 fn entry(row: Vec<Value>) -> Option<Entry> {

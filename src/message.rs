@@ -41,6 +41,7 @@ pub struct Draft {
     pub id: Option<Id>,
     timestamp: Option<String>,
     priority: Option<Priority>,
+    ephemeral: Option<bool>,
 }
 
 /// The part of an anomaly's data that decides its priority.
@@ -86,6 +87,11 @@ impl Draft {
         Ok(draft)
     }
 
+    /// Whether it is for those alone who hear the room now, and is not kept.
+    pub fn is_ephemeral(&self) -> bool {
+        self.ephemeral == Some(true)
+    }
+
     /// As its publisher says; else errors, system notifications and grave anomalies are critical.
     pub fn priority(&self) -> Priority {
         let grave = || {
@@ -101,7 +107,7 @@ impl Draft {
     }
 
     /// The frame that everybody gets: the message's only serialisation.
-    pub fn into_frame(self, id: &Id, room: &RoomName, seq: Seq, now: &str) -> String {
+    pub fn into_frame(self, id: &Id, room: &RoomName, seq: Option<Seq>, now: &str) -> String {
         let timestamp = self.timestamp.as_deref().unwrap_or(now);
         let empty: &RawValue = serde_json::from_str("{}").unwrap_or(RawValue::NULL);
         let data = self.data.as_deref().unwrap_or(empty);
@@ -118,7 +124,8 @@ struct Frame<'a> {
     timestamp: &'a str,
     id: &'a Id,
     room: &'a RoomName,
-    seq: Seq,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<Seq>,
 }
 
 /// How deep the brackets of a JSON text nest. Unparsed `data` is passed on as it is, so the parser does not count.
@@ -149,7 +156,7 @@ mod tests {
     fn frame(body: &str) -> String {
         let draft = parse(body).unwrap().remove(0);
         let id = draft.id.clone().unwrap_or_else(|| "given".parse().unwrap());
-        draft.into_frame(&id, &"chat:s".parse().unwrap(), Seq(3), "now")
+        draft.into_frame(&id, &"chat:s".parse().unwrap(), Some(Seq(3)), "now")
     }
 
     #[test]

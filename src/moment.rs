@@ -45,6 +45,13 @@ impl Moment {
         uuid::Builder::from_unix_timestamp_millis(self.now.0, &bytes).into_uuid()
     }
 
+    /// A fresh number. Nothing secret.
+    pub fn number(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(1);
+        let [.., a, b, c, d, e, f, g, h] = self.random.to_be_bytes();
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
     /// A fresh secret: 128 random bits in hexadecimal. Nothing else may be drawn at the same moment.
     pub fn secret(&mut self) -> String {
         self.random = self.random.wrapping_add(1);

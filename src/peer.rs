@@ -1,5 +1,7 @@
 //! One socket of a room: who it is, and what this instance of the room remembers of it.
 
+use crate::flow::Flow;
+use crate::id::{RoomName, Seq};
 use crate::limits::Limits;
 use crate::meter::Meter;
 use crate::moment::Millis;
@@ -16,6 +18,8 @@ pub struct Peer {
     pub pinged: Option<Millis>,
     /// Whether it has been told that its token is about to end.
     pub warned: bool,
+    /// What it has been sent and has not confirmed, if it confirms.
+    pub flow: Flow,
 }
 
 /// What has to be done about a token.
@@ -32,7 +36,19 @@ pub enum Expiry {
 impl Peer {
     /// A socket that has done nothing yet.
     pub fn new(session: Session) -> Self {
-        Self { session, meter: Meter::default(), pinged: None, warned: false }
+        Self { session, meter: Meter::default(), pinged: None, warned: false, flow: Flow::default() }
+    }
+
+    /// Whether it hears the room it was opened in as it speaks, having missed nothing.
+    pub fn is_live(&self) -> bool {
+        self.session.behind.is_none() && !self.flow.is_stopped()
+    }
+
+    /// Takes note of messages of a room that it is sent, if it confirms them.
+    pub fn note_sent(&mut self, room: &RoomName, sizes: &[(Seq, usize)], limits: &Limits) {
+        if self.session.acks {
+            sizes.iter().for_each(|(seq, bytes)| self.flow.push(room, *seq, *bytes, limits));
+        }
     }
 
     /// Whether it has fallen silent.

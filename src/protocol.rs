@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::code::{Refusal, Reject};
-use crate::id::{ConnId, Id, Kind, RoomName, Seq};
+use crate::id::{ConnId, Cursor, Epoch, Id, InvalidId, Kind, RoomName, Seq};
 use crate::json;
 use crate::moment::Moment;
 use crate::session::ConnectionType;
@@ -21,14 +21,16 @@ pub const AUTO_RESPONSE: (&str, &str) = (r#"{"type":"ping"}"#, r#"{"type":"pong"
 /// What a client sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientFrame {
+    /// Confirms everything of a room up to that message; of the connection's own if none is named.
+    Ack(Option<RoomName>, Seq),
     /// Asks for a `pong`.
     Ping,
     /// Answers a ping; nothing to do.
     Pong,
     /// Brings another token.
     Refresh(String),
-    /// Asks for the messages of another room.
-    Subscribe(RoomName),
+    /// Asks for the messages of another room, those after a cursor if there is one.
+    Subscribe(RoomName, Option<Cursor>),
     /// Asks for no more of them.
     Unsubscribe(RoomName),
 }
@@ -56,6 +58,10 @@ struct Data {
     investigation_id: Option<String>,
     analysis_id: Option<String>,
     token: Option<String>,
+    room: Option<String>,
+    epoch: Option<String>,
+    since: Option<Seq>,
+    seq: Option<Seq>,
 }
 
 /// A room under the field names that clients of today know.
@@ -78,6 +84,21 @@ impl Data {
 
     fn token(self) -> Result<String, Refusal> {
         self.token.ok_or_else(|| Reject::InvalidFrame.because("`data` holds the new token as `token`."))
+    }
+
+    /// What is confirmed, and where.
+    fn ack(self) -> Result<ClientFrame, Refusal> {
+        let parse = |room: String| room.parse().map_err(|invalid: InvalidId| Reject::InvalidId.because(invalid.0));
+        let room = self.room.map(parse).transpose()?;
+        let seq = self.seq.filter(|seq| seq.0 <= Seq::MAX);
+        let seq = seq.ok_or_else(|| Reject::InvalidFrame.because("`data` holds the message's `seq`."))?;
+        Ok(ClientFrame::Ack(room, seq))
+    }
+
+    /// Where the client wants to go on, if it says so.
+    fn cursor(&self) -> Result<Option<Cursor>, Refusal> {
+        Cursor::parse(self.epoch.as_deref(), self.since)
+            .map_err(|refusal| Reject::InvalidFrame.because(refusal.message))
     }
 
     /// The one room that is named.
@@ -111,16 +132,33 @@ impl ClientFrame {
     fn of(envelope: &Envelope<'_>) -> Result<Self, Refusal> {
         let data = || Data::read(envelope.data);
         match envelope.kind.as_ref() {
+            "ack" => data()?.ack(),
             "ping" => data().map(|_| Self::Ping),
             "pong" => data().map(|_| Self::Pong),
             "refresh" => data()?.token().map(Self::Refresh),
-            "subscribe" | "subscribe_investigation" | "subscribe_analysis" => data()?.room().map(Self::Subscribe),
+            "subscribe" | "subscribe_investigation" | "subscribe_analysis" => {
+                let data = data()?;
+                let cursor = data.cursor()?;
+                Ok(Self::Subscribe(data.room()?, cursor))
+            }
             "unsubscribe" | "unsubscribe_investigation" | "unsubscribe_analysis" => {
                 data()?.room().map(Self::Unsubscribe)
             }
             _ => Err(Reject::UnknownType.into()),
         }
     }
+}
+
+/// From where on a room's messages come: a cursor to go on from, from the first moment.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Start {
+    /// The life of its log.
+    pub epoch: Epoch,
+    /// Everything after this one comes.
+    pub seq: Seq,
+    /// If something was to be made up for: whether all of it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovered: Option<bool>,
 }
 
 /// What the server says of its own accord or in answer to a frame.
@@ -139,8 +177,9 @@ pub enum ServerFrame<'a> {
         connection_id: ConnId,
         /// Which room.
         room: &'a RoomName,
-        /// The room's newest message.
-        seq: Seq,
+        /// From where on the messages come.
+        #[serde(flatten)]
+        start: Start,
         /// If the connection drops: come back at a random moment within so many milliseconds.
         reconnect_within_ms: u64,
     },
@@ -156,8 +195,9 @@ pub enum ServerFrame<'a> {
         connection_id: ConnId,
         /// The user's own room.
         room: &'a RoomName,
-        /// The newest message in it.
-        seq: Seq,
+        /// From where on the messages come.
+        #[serde(flatten)]
+        start: Start,
         /// If the connection drops: come back at a random moment within so many milliseconds.
         reconnect_within_ms: u64,
     },
@@ -187,8 +227,9 @@ pub enum ServerFrame<'a> {
         message: &'static str,
         /// Which room, as messages from it say.
         room: &'a RoomName,
-        /// The newest message before those that come.
-        seq: Seq,
+        /// From where on they come.
+        #[serde(flatten)]
+        start: Start,
     },
     /// The token is about to end, and the connection with it.
     TokenExpiring {
@@ -275,13 +316,19 @@ mod tests {
             (r#"{"type":"ping","data":{}}"#, ClientFrame::Ping),
             (r#"{"type":"ping","data":null,"id":"x","timestamp":"y"}"#, ClientFrame::Ping),
             (r#"{"type":"pong"}"#, ClientFrame::Pong),
+            (r#"{"type":"ack","data":{"seq":7}}"#, ClientFrame::Ack(None, Seq(7))),
+            (r#"{"type":"ack","data":{"seq":7,"room":"chat:s"}}"#, ClientFrame::Ack(Some(room("chat:s")), Seq(7))),
+            (
+                r#"{"type":"subscribe","data":{"analysis_id":"a","epoch":"000000000000000a","since":7}}"#,
+                ClientFrame::Subscribe(room("analysis:a"), Some(Cursor { epoch: Epoch(10), seq: Seq(7) })),
+            ),
             (
                 r#"{"type":"subscribe","data":{"investigation_id":"inv-123"}}"#,
-                ClientFrame::Subscribe(room("investigation:inv-123")),
+                ClientFrame::Subscribe(room("investigation:inv-123"), None),
             ),
             (
                 r#"{"type":"subscribe_analysis","data":{"analysis_id":"a","more":[1]}}"#,
-                ClientFrame::Subscribe(room("analysis:a")),
+                ClientFrame::Subscribe(room("analysis:a"), None),
             ),
             (
                 r#"{"data":{"investigation_id":"1"},"type":"unsubscribe_investigation"}"#,
@@ -308,6 +355,20 @@ mod tests {
             (r#"{"type":"subscribe","data":{}}"#, Reject::InvalidFrame),
             (r#"{"type":"subscribe","data":{"investigation_id":7}}"#, Reject::InvalidFrame),
             (r#"{"type":"subscribe","data":{"investigation_id":"1","analysis_id":"2"}}"#, Reject::InvalidFrame),
+            (r#"{"type":"subscribe","data":{"investigation_id":"1","since":7}}"#, Reject::InvalidFrame),
+            (
+                r#"{"type":"subscribe","data":{"investigation_id":"1","epoch":"000000000000000a"}}"#,
+                Reject::InvalidFrame,
+            ),
+            (r#"{"type":"subscribe","data":{"investigation_id":"1","epoch":"a","since":7}}"#, Reject::InvalidFrame),
+            (
+                r#"{"type":"subscribe","data":{"investigation_id":"1","epoch":"000000000000000a","since":-7}}"#,
+                Reject::InvalidFrame,
+            ),
+            (r#"{"type":"ack"}"#, Reject::InvalidFrame),
+            (r#"{"type":"ack","data":{"seq":"7"}}"#, Reject::InvalidFrame),
+            (r#"{"type":"ack","data":{"seq":9007199254740992}}"#, Reject::InvalidFrame),
+            (r#"{"type":"ack","data":{"seq":7,"room":"chat"}}"#, Reject::InvalidId),
             (r#"{"type":"subscribe","data":{"investigation_id":""}}"#, Reject::InvalidId),
             (r#"{"type":"subscribe","data":{"analysis_id":"a b"}}"#, Reject::InvalidId),
             (r#"["ping"]"#, Reject::InvalidFrame),
@@ -341,12 +402,13 @@ mod tests {
             topic: Topic::from(&investigation),
             message: "hello",
             room: &investigation,
-            seq: Seq(7),
+            start: Start { epoch: Epoch(1), seq: Seq(7), recovered: Some(true) },
         };
         let value: Value = serde_json::from_str(&subscribed.encode(&mut moment)).unwrap();
         assert_eq!(
             value["data"],
-            json!({"investigation_id": "1", "message": "hello", "room": "investigation:1", "seq": 7})
+            json!({"investigation_id": "1", "message": "hello", "room": "investigation:1",
+                "epoch": "0000000000000001", "seq": 7, "recovered": true})
         );
         let unsubscribed = ServerFrame::Unsubscribed { topic: Topic::from(&analysis), room: &analysis };
         let value: Value = serde_json::from_str(&unsubscribed.encode(&mut moment)).unwrap();

@@ -3,8 +3,11 @@
 //! A room does nothing by itself. The platform hands it what happened, with the time; it writes to its storage and
 //! says what is to be done. It holds nothing that cannot be loaded again, so it may be dropped between two inputs.
 
+mod attendance;
+mod hear;
 mod links;
 mod publish;
+mod replay;
 mod report;
 mod talk;
 
@@ -13,20 +16,21 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{Batch, Priority};
+use crate::batch::Batch;
 use crate::code::Refusal;
 use crate::config::Config;
 use crate::connections::Connections;
 use crate::followers::Followers;
-use crate::id::{ConnId, Id, Kind, RoomName, Seq};
+use crate::id::{ConnId, Epoch, Id, RoomName, Seq};
 use crate::limits::Limits;
-use crate::link::Call;
 use crate::log::Log;
-use crate::moment::Millis;
+use crate::marks::Marks;
+use crate::members::Members;
+use crate::moment::{Millis, Moment};
 use crate::peer::Peer;
 use crate::session::Session;
 use crate::sql::{Sql, StoreError};
-use crate::subscriptions::{Subscriptions, Wish};
+use crate::subscriptions::Subscriptions;
 use crate::tickets::Tickets;
 use crate::turn::{Input, Turn};
 
@@ -56,8 +60,9 @@ impl From<Refusal> for Failure {
 pub struct Taken {
     /// Its id: the publisher's, or the one it was given.
     pub id: Id,
-    /// Its place in the room's log.
-    pub seq: Seq,
+    /// Its place in the room's log, if it is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<Seq>,
     /// Set when the log had this id already: nothing was sent again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub duplicate: bool,
@@ -86,7 +91,9 @@ enum Sweep {
 pub struct Room<S> {
     name: RoomName,
     config: Rc<Config>,
+    marks: Marks<S>,
     log: Log<S>,
+    members: Members<S>,
     peers: BTreeMap<ConnId, Peer>,
     followers: Followers<S>,
     subscriptions: Subscriptions<S>,
@@ -96,6 +103,8 @@ pub struct Room<S> {
     sweep: Sweep,
     /// Connections that were to be closed and are not here: they may be on their way.
     hung_up: BTreeMap<ConnId, Millis>,
+    /// When pages of what was missed last went out.
+    replayed: Millis,
 }
 
 impl<S: Sql> Room<S> {
@@ -105,33 +114,37 @@ impl<S: Sql> Room<S> {
         config: Rc<Config>,
         sql: S,
         sockets: Vec<(Session, Option<Millis>)>,
+        moment: &mut Moment,
     ) -> Result<Self, StoreError> {
         let peer = |(session, pinged): (Session, _)| (session.conn, Peer { pinged, ..Peer::new(session) });
         let peers: BTreeMap<ConnId, Peer> = sockets.into_iter().map(peer).collect();
-        let mut subscriptions = Subscriptions::open(sql.clone(), config.limits.subscriptions_per_connection)?;
-        let gone = subscriptions.connections().into_iter().filter(|conn| !peers.contains_key(conn));
-        gone.collect::<Vec<_>>().into_iter().try_for_each(|conn| subscriptions.remove_all(conn))?;
-        if name.kind() == Kind::User {
-            subscriptions.attend(&RoomName::system(), peers.keys().copied())?;
-        }
-        let mut log = Log::open(sql.clone(), config.limits.log_messages)?;
-        let mut batch = Batch::default();
-        log.unflushed()?.into_iter().for_each(|entry| batch.push(Priority::Normal, entry.frame.into()));
-        let (followers, connections) = (Followers::open(sql.clone())?, Connections::open(sql.clone())?);
-        let (tickets, sweep) = (Tickets::open(sql)?, Sweep::Now);
-        Ok(Self {
+        let limits = &config.limits;
+        let marks = Marks::open(sql.clone(), Epoch(moment.number()))?;
+        let log = Log::open(sql.clone(), limits)?;
+        let members = Members::open(sql.clone(), limits.offline_ttl);
+        let most = limits.subscriptions_per_connection;
+        let (subscriptions, gone) = Subscriptions::open(sql.clone(), most, |conn| peers.contains_key(&conn))?;
+        let noted = marks.noted().max(log.progress());
+        let followers = Followers::open(sql.clone(), noted.settled)?;
+        let connections = Connections::open(sql.clone())?;
+        let mut room = Self {
             name,
             config,
+            marks,
             log,
+            members,
             peers,
             followers,
             subscriptions,
             connections,
-            tickets,
-            batch,
-            sweep,
+            tickets: Tickets::open(sql),
+            batch: Batch::default(),
+            sweep: Sweep::Now,
+            replayed: Millis(0),
             hung_up: BTreeMap::new(),
-        })
+        };
+        room.wake_up(noted, gone, moment.now)?;
+        Ok(room)
     }
 
     /// Takes what happened.
@@ -140,7 +153,7 @@ impl<S: Sql> Room<S> {
             Input::Opened(session) => self.opened(turn, session)?,
             Input::Received(conn, text) => self.receive(turn, conn, &text)?,
             Input::ReceivedBinary(conn, bytes) => self.receive_binary(turn, conn, bytes)?,
-            Input::Closed(session) => self.forget(turn, session)?,
+            Input::Closed(session, farewell) => self.forget(turn, session, farewell)?,
             Input::Returned(room, call, answer) => self.returned(turn, &room, &call, answer)?,
             Input::Swept(pings) => {
                 self.pinged(pings);
@@ -159,6 +172,9 @@ impl<S: Sql> Room<S> {
             self.batch.deadline(),
             self.followers.deadline(),
             self.subscriptions.deadline(),
+            self.marks.deadline(self.progress()),
+            self.marks.clean(),
+            self.next_page(),
             self.next_sweep(),
             tokens,
         ];
@@ -170,25 +186,19 @@ impl<S: Sql> Room<S> {
         Counts { connections: self.peers.len(), subscriptions: self.subscriptions.count() }
     }
 
-    /// Does what is due, whatever came before: the flush at the window's end, tokens that end, calls to other rooms.
+    /// Does what is due, whatever came before: the flush at the window's end, tokens that end, pages of what was missed,
+    /// calls to other rooms.
     fn settle(&mut self, turn: &mut Turn) -> Result<(), StoreError> {
         let now = turn.moment.now;
         if self.batch.deadline().is_some_and(|due| due <= now) {
-            self.flush(turn)?;
+            self.flush(turn);
         }
         self.expire(turn)?;
         self.sweep(turn)?;
-        for (room, wish) in self.subscriptions.wishes(now) {
-            let follower = self.name.clone();
-            let call = match wish {
-                Wish::Follow => Call::Follow { follower },
-                Wish::Unfollow => Call::Unfollow { follower },
-            };
-            turn.call(room, call);
-        }
-        let due = self.followers.deliveries(&self.name, &self.log, &self.config.limits, now)?;
-        due.into_iter().for_each(|(room, call)| turn.call(room, call));
-        Ok(())
+        self.replay(turn)?;
+        self.call_rooms(turn)?;
+        self.clean(now)?;
+        self.marks.note(self.progress(), now)
     }
 
     /// Whether the platform should say, by [`Input::Swept`], when each connection last pinged.

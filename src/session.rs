@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::grants::Grants;
-use crate::id::{ConnId, Cursor, Id};
+use crate::id::{ConnId, Cursor, Id, Seq};
+use crate::members::Who;
 use crate::moment::Millis;
+use crate::reach::Reaches;
 
 /// A connection's identity. It is written to the socket once, as JSON, and read when its room wakes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +34,15 @@ pub struct Session {
     /// Where it wants to go on, if it says so. Spent with the welcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<Cursor>,
+    /// How far it is in the room that it was opened in, while it is sent what it missed. Without it, it is live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<Seq>,
+    /// What it has confirmed of that room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acked: Option<Seq>,
+    /// How far it is in the rooms that it subscribed to.
+    #[serde(default, skip_serializing_if = "Reaches::is_empty")]
+    pub reaches: Reaches,
 }
 
 /// The old servers' word for what a general connection is meant for. It changes nothing but the welcome.
@@ -65,8 +76,13 @@ impl Session {
         serde_json::from_str(text).ok()
     }
 
-    /// The session as JSON: under 1 KiB, and under 10 KiB with as many [`Grants`] as there can be, of the 16 KiB that
-    /// a socket can carry.
+    /// Which device of which user it is.
+    pub fn who(&self) -> Who {
+        Who { user: self.user.clone(), device: self.device.clone() }
+    }
+
+    /// The session as JSON: under 1 KiB, and under 16,000 bytes with as many [`Grants`] and [`Reaches`] as there can be,
+    /// of the 16,384 that a socket can carry.
     pub fn encode(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -75,7 +91,9 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{Epoch, Seq};
+    use crate::id::Epoch;
+    use crate::limits::Limits;
+    use crate::reach::Reach;
     use uuid::Uuid;
 
     #[test]
@@ -90,15 +108,23 @@ mod tests {
             device: Some("d".repeat(128).parse().unwrap()),
             acks: true,
             resume: Some(Cursor { epoch: Epoch(u64::MAX), seq: Seq(u64::MAX) }),
+            behind: Some(Seq(u64::MAX)),
+            acked: Some(Seq(u64::MAX)),
+            reaches: Reaches::default(),
         };
         assert_eq!(Session::decode(&session.encode()), Some(session.clone()));
         assert!(session.encode().len() < 1024);
 
         let longest = format!("investigation:{}", "i".repeat(Id::MAX_BYTES));
         let rooms = Some(vec![longest; Grants::MAX].try_into().unwrap());
-        let limited = Session { rooms, ..session };
+        let mut reaches = Reaches::default();
+        for n in 0..=Limits::default().subscriptions_per_connection {
+            let far = Seq(10_000_000_000);
+            reaches.set(&format!("chat:{n}").parse().unwrap(), Reach { seq: far, acked: far, behind: true });
+        }
+        let limited = Session { rooms, reaches, ..session };
         assert_eq!(Session::decode(&limited.encode()), Some(limited.clone()));
-        assert!(limited.encode().len() < 10 * 1024);
+        assert!(limited.encode().len() < 16_000, "{}", limited.encode().len());
     }
 
     #[test]

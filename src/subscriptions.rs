@@ -3,23 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::code::Reject;
-use crate::id::{ConnId, RoomName, Seq};
+use crate::id::{ConnId, Cursor, Epoch, RoomName, Seq};
+use crate::members::{Absence, Who};
 use crate::moment::Millis;
 use crate::sql::{Sql, StoreError, Value, one};
-
-const SCHEMA: [&str; 2] = [
-    "CREATE TABLE IF NOT EXISTS subscriptions
-        (room TEXT NOT NULL, conn TEXT NOT NULL, PRIMARY KEY (room, conn)) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS upstreams (room TEXT PRIMARY KEY, cursor INTEGER NOT NULL) WITHOUT ROWID",
-];
 
 /// One room that is followed, or about to be, or about to be let go.
 #[derive(Debug)]
 struct Upstream {
+    /// Those who have been told that they are subscribed.
     subscribers: BTreeSet<ConnId>,
-    /// Those who have not been told yet that they are subscribed.
-    waiting: BTreeSet<ConnId>,
-    /// The newest message that came from there.
+    /// Those who have not, and from where on they want to hear.
+    waiting: BTreeMap<ConnId, Want>,
+    /// What of its log has come so far, by whichever socket. The epoch is known once it is followed.
+    epoch: Option<Epoch>,
     cursor: Seq,
     link: Link,
 }
@@ -30,207 +27,337 @@ enum Link {
     Following,
     NotFollowing,
     AskedToFollow,
-    AskedToUnfollow,
+    AskedToLetGo,
     /// It could not be reached, and is asked again at this time.
-    Resting(Millis),
+    Pausing(Millis),
 }
 
-/// How long a room that is attended and could not be reached is left alone, in milliseconds.
-const REST: u64 = 5_000;
+/// How long a room that could not be reached is left alone, in milliseconds.
+const PAUSE: u64 = 5_000;
 
 /// What has to be said to another room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
     /// Follow it.
     Follow,
+    /// Let it go; somebody may come back for what is missed.
+    Rest,
     /// Let it go.
     Unfollow,
 }
+
+/// From where on somebody wants to hear a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// From now on.
+    Live,
+    /// After what it has.
+    From(Cursor),
+    /// After what it had when it went.
+    Back(Absence),
+}
+
+/// How somebody begins to hear a room that is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// At once, after that message; whether what it wanted beside could be had.
+    Live(Seq, Option<bool>),
+    /// With what it missed after that message, or after what it had heard by then.
+    Read(Seq, Option<Millis>),
+}
+
+/// What becomes of messages that came from another room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// They go on to those who subscribed.
+    Wanted,
+    /// They do, and the room has begun a new life since the last.
+    Anew,
+    /// Nobody here wants that room.
+    Unwanted,
+}
+
+/// A question for what a socket missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    Asked,
+    Due(Millis),
+}
+
+/// A connection that was subscribed when the runtime was killed.
+pub type Gone = (RoomName, ConnId, Who);
 
 /// All subscriptions of one room's sockets.
 #[derive(Debug)]
 pub struct Subscriptions<S> {
     sql: S,
     upstreams: BTreeMap<RoomName, Upstream>,
+    reads: BTreeMap<(ConnId, RoomName), Read>,
     limit: usize,
     /// The room that all sockets attend without having subscribed.
     attended: Option<RoomName>,
 }
 
 impl<S: Sql> Subscriptions<S> {
-    /// Loads the subscriptions; each connection may have `limit` of them.
-    pub fn open(sql: S, limit: usize) -> Result<Self, StoreError> {
-        SCHEMA.iter().try_for_each(|table| sql.exec(table, &[]).map(drop))?;
-        let mut upstreams: BTreeMap<RoomName, Upstream> = BTreeMap::new();
-        let statement = "SELECT room, conn, cursor FROM subscriptions LEFT JOIN upstreams USING (room)";
-        for row in sql.exec(statement, &[])? {
-            let Some((room, conn, cursor)) = subscription(row) else { continue };
-            let upstream = upstreams.entry(room).or_insert_with(|| Upstream::new(Link::Following));
-            upstream.subscribers.insert(conn);
-            upstream.cursor = cursor;
+    /// Loads the subscriptions of the sockets that are open, and says whose are gone. Each connection may have `limit`.
+    pub fn open(sql: S, limit: usize, open: impl Fn(ConnId) -> bool) -> Result<(Self, Vec<Gone>), StoreError> {
+        let mut this = Self { sql, upstreams: BTreeMap::new(), reads: BTreeMap::new(), limit, attended: None };
+        let mut gone = Vec::new();
+        let statement = "SELECT room, epoch, conn, user, device FROM subscriptions LEFT JOIN upstreams USING (room)";
+        for row in this.sql.exec(statement, &[])? {
+            let Some((room, epoch, conn, who)) = subscription(row) else { continue };
+            if open(conn) {
+                let upstream = this.upstreams.entry(room).or_insert_with(|| Upstream::new(epoch));
+                upstream.subscribers.insert(conn);
+            } else {
+                gone.push((room, conn, who));
+            }
         }
-        Ok(Self { sql, upstreams, limit, attended: None })
-    }
-
-    /// The connections that have subscribed to anything.
-    pub fn connections(&self) -> BTreeSet<ConnId> {
-        self.upstreams.values().flat_map(|upstream| upstream.subscribers.iter().copied()).collect()
+        for (room, conn, _) in &gone {
+            this.remove(room, *conn)?;
+        }
+        Ok((this, gone))
     }
 
     /// How many subscriptions there are, counted by connection.
     pub fn count(&self) -> usize {
-        self.chosen().map(|(_, upstream)| upstream.subscribers.len()).sum()
+        self.chosen().map(|(_, upstream)| upstream.subscribers.len() + upstream.waiting.len()).sum()
     }
 
     /// What a connection has subscribed to.
     pub fn of(&self, conn: ConnId) -> Vec<RoomName> {
-        let chosen = self.chosen().filter(|(_, upstream)| upstream.subscribers.contains(&conn));
-        chosen.map(|(room, _)| room.clone()).collect()
+        self.chosen().filter(|(_, upstream)| upstream.has(conn)).map(|(room, _)| room.clone()).collect()
+    }
+
+    /// What a connection hears from elsewhere, with or without having subscribed.
+    pub fn heard_by(&self, conn: ConnId) -> Vec<RoomName> {
+        let heard = self.upstreams.iter().filter(|(_, upstream)| upstream.has(conn));
+        heard.map(|(room, _)| room.clone()).collect()
     }
 
     fn chosen(&self) -> impl Iterator<Item = (&RoomName, &Upstream)> {
-        self.upstreams.iter().filter(|(room, _)| self.attended.as_ref() != Some(room))
+        self.upstreams.iter().filter(|(room, _)| !self.is_attended(room))
     }
 
-    /// Lets connections hear a room that they need not subscribe to, and are not told of. There is one such room; that
-    /// it is followed is known by its cursor, so that no row is written for a connection.
+    /// Whether all sockets hear that room without having subscribed.
+    pub fn is_attended(&self, room: &RoomName) -> bool {
+        self.attended.as_ref() == Some(room)
+    }
+
+    /// Lets all sockets hear a room that they need not subscribe to. There is one such room; no row is written for a
+    /// connection that hears it. These are open already.
     pub fn attend(&mut self, room: &RoomName, conns: impl IntoIterator<Item = ConnId>) -> Result<(), StoreError> {
-        if self.attended.is_none() {
-            let cursor = one(self.sql.exec("SELECT cursor FROM upstreams WHERE room = ?", &[room.into()])?).number();
-            let upstream = Upstream::new(if cursor.is_some() { Link::Following } else { Link::NotFollowing });
-            self.upstreams.insert(room.clone(), Upstream { cursor: Seq(cursor.unwrap_or_default()), ..upstream });
-            self.attended = Some(room.clone());
+        let rows = self.sql.exec("SELECT epoch FROM upstreams WHERE room = ?", &[room.into()])?;
+        let epoch = one(rows).text().and_then(|epoch| epoch.parse().ok());
+        let upstream = Upstream { subscribers: conns.into_iter().collect(), ..Upstream::new(epoch) };
+        if upstream.has_any() {
+            self.upstreams.insert(room.clone(), upstream);
         }
-        let upstream = self.upstreams.entry(room.clone()).or_insert_with(|| Upstream::new(Link::NotFollowing));
-        upstream.subscribers.extend(conns);
-        if upstream.subscribers.is_empty() {
-            self.sql.exec("DELETE FROM upstreams WHERE room = ?", &[room.into()])?;
-        }
+        self.attended = Some(room.clone());
         Ok(())
     }
 
-    /// When a room that could not be reached is to be asked again.
-    pub fn deadline(&self) -> Option<Millis> {
-        let rests = |upstream: &Upstream| if let Link::Resting(due) = upstream.link { Some(due) } else { None };
-        self.upstreams.values().filter_map(rests).min()
-    }
-
-    /// Who hears that room: those who have been told that they are subscribed.
-    pub fn subscribers(&self, room: &RoomName) -> Vec<ConnId> {
-        let told = |upstream: &Upstream| upstream.subscribers.difference(&upstream.waiting).copied().collect();
-        self.upstreams.get(room).map(told).unwrap_or_default()
-    }
-
-    /// A connection wants that room. `Ok(Some(seq))` when it is being followed already: the answer can go at once.
-    pub fn add(&mut self, room: &RoomName, conn: ConnId) -> Result<Result<Option<Seq>, Reject>, StoreError> {
+    /// A socket wants that room, from there on. It waits until it is [`Self::told`].
+    pub fn add(&mut self, room: &RoomName, conn: ConnId, want: Want) -> Result<(), Reject> {
         let taken = self.of(conn).len();
-        let known = self.upstreams.get(room).is_some_and(|upstream| upstream.subscribers.contains(&conn));
-        if taken >= self.limit && !known {
-            return Ok(Err(Reject::TooManySubscriptions));
+        let known = self.upstreams.get(room).is_some_and(|upstream| upstream.has(conn));
+        if taken >= self.limit && !known && !self.is_attended(room) {
+            return Err(Reject::TooManySubscriptions);
         }
-        let upstream = self.upstreams.entry(room.clone()).or_insert_with(|| Upstream::new(Link::NotFollowing));
-        upstream.subscribers.insert(conn);
-        if upstream.link == Link::Following {
-            let cursor = upstream.cursor;
-            self.save(room, conn)?;
-            return Ok(Ok(Some(cursor)));
-        }
-        upstream.waiting.insert(conn);
-        Ok(Ok(None))
+        let upstream = self.upstreams.entry(room.clone()).or_insert_with(|| Upstream::new(None));
+        upstream.subscribers.remove(&conn);
+        upstream.waiting.insert(conn, want);
+        self.reads.remove(&(conn, room.clone()));
+        Ok(())
     }
 
-    /// A connection no longer wants that room.
-    pub fn remove(&mut self, room: &RoomName, conn: ConnId) -> Result<(), StoreError> {
+    /// How somebody who waits can begin, if the room is followed by now. This one confirmed `confirmed` before.
+    pub fn begin(&mut self, room: &RoomName, conn: ConnId, confirmed: Option<Seq>) -> Option<Begin> {
+        let upstream = self.upstreams.get_mut(room).filter(|upstream| upstream.link == Link::Following)?;
+        let now = Cursor { epoch: upstream.epoch?, seq: upstream.cursor };
+        let want = upstream.waiting.get_mut(&conn)?;
+        let begin = want.begin(now, confirmed);
+        if let Begin::Read(seq, alive) = begin {
+            *want = Want::Back(Absence { cursor: Some(Cursor { seq, ..now }), alive });
+        }
+        Some(begin)
+    }
+
+    /// Whether somebody has not been told yet that it is subscribed.
+    pub fn waits(&self, room: &RoomName, conn: ConnId) -> bool {
+        self.upstreams.get(room).is_some_and(|upstream| upstream.waiting.contains_key(&conn))
+    }
+
+    /// What has come of that room, if it is followed.
+    pub fn cursor(&self, room: &RoomName) -> Option<Cursor> {
+        let upstream = self.upstreams.get(room)?;
+        Some(Cursor { epoch: upstream.epoch?, seq: upstream.cursor })
+    }
+
+    /// Whether somebody has been told that it is subscribed.
+    pub fn hears(&self, room: &RoomName, conn: ConnId) -> bool {
+        self.upstreams.get(room).is_some_and(|upstream| upstream.subscribers.contains(&conn))
+    }
+
+    /// Somebody who waited is told that it is subscribed: that survives the room's sleep.
+    pub fn told(&mut self, room: &RoomName, conn: ConnId, who: &Who) -> Result<(), StoreError> {
         let Some(upstream) = self.upstreams.get_mut(room) else { return Ok(()) };
         upstream.waiting.remove(&conn);
-        if upstream.subscribers.remove(&conn) {
+        if !upstream.subscribers.insert(conn) || self.is_attended(room) {
+            return Ok(());
+        }
+        let statement = "INSERT OR IGNORE INTO subscriptions (room, conn, user, device) VALUES (?, ?, ?, ?)";
+        let device = who.device.as_ref().map_or("", |device| device.as_str());
+        self.sql.exec(statement, &[room.into(), (&conn).into(), (&who.user).into(), device.into()]).map(drop)
+    }
+
+    /// Who hears that room.
+    pub fn subscribers(&self, room: &RoomName) -> Vec<ConnId> {
+        self.upstreams.get(room).map(|upstream| upstream.subscribers.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// A connection no longer wants that room. Says whether it had been told.
+    pub fn remove(&mut self, room: &RoomName, conn: ConnId) -> Result<bool, StoreError> {
+        self.reads.remove(&(conn, room.clone()));
+        let told = self.upstreams.get_mut(room).is_some_and(|upstream| {
+            upstream.waiting.remove(&conn);
+            upstream.subscribers.remove(&conn)
+        });
+        if !self.is_attended(room) {
             let statement = "DELETE FROM subscriptions WHERE room = ? AND conn = ?";
             self.sql.exec(statement, &[room.into(), (&conn).into()])?;
-            if upstream.subscribers.is_empty() {
-                self.sql.exec("DELETE FROM upstreams WHERE room = ?", &[room.into()])?;
+        }
+        Ok(told)
+    }
+
+    /// What has to be said to other rooms now, so that exactly the wanted ones are followed. `owes` says whether anybody
+    /// may come back for what a room says meanwhile.
+    pub fn wishes(
+        &mut self,
+        now: Millis,
+        owes: impl Fn(&RoomName) -> Result<bool, StoreError>,
+    ) -> Result<Vec<(RoomName, Wish)>, StoreError> {
+        let idle = |link| matches!(link, Link::NotFollowing | Link::Pausing(_));
+        self.upstreams.retain(|_, upstream| !idle(upstream.link) || upstream.has_any());
+        let mut wishes = Vec::new();
+        for (room, upstream) in &mut self.upstreams {
+            match upstream.wish(now) {
+                Some(Wish::Follow) => wishes.push((room.clone(), Wish::Follow)),
+                Some(_) => {
+                    self.sql.exec("DELETE FROM upstreams WHERE room = ?", &[room.into()])?;
+                    wishes.push((room.clone(), if owes(room)? { Wish::Rest } else { Wish::Unfollow }));
+                }
+                None => {}
             }
         }
-        Ok(())
+        Ok(wishes)
     }
 
-    /// A connection is gone, and all its subscriptions with it.
-    pub fn remove_all(&mut self, conn: ConnId) -> Result<(), StoreError> {
-        let rooms: Vec<RoomName> = self.upstreams.keys().cloned().collect();
-        rooms.iter().try_for_each(|room| self.remove(room, conn))
-    }
-
-    /// What has to be said to other rooms now, so that exactly the wanted ones are followed.
-    pub fn wishes(&mut self, now: Millis) -> Vec<(RoomName, Wish)> {
-        let idle = |link| matches!(link, Link::NotFollowing | Link::Resting(_));
-        self.upstreams.retain(|_, upstream| !idle(upstream.link) || !upstream.subscribers.is_empty());
-        self.upstreams.iter_mut().filter_map(|(room, upstream)| Some((room.clone(), upstream.wish(now)?))).collect()
-    }
-
-    /// The room is followed from `seq` on. Returns who waited to hear that, and the newest message before those that
-    /// they get; from now on they survive the room's sleep.
-    pub fn following(&mut self, room: &RoomName, seq: Seq) -> Result<(BTreeSet<ConnId>, Seq), StoreError> {
-        let Some(upstream) = self.upstreams.get_mut(room) else { return Ok((BTreeSet::new(), seq)) };
+    /// The room is followed from there on. Returns who waited for that.
+    pub fn following(&mut self, room: &RoomName, head: Cursor) -> Result<Vec<ConnId>, StoreError> {
+        let Some(upstream) = self.upstreams.get_mut(room) else { return Ok(Vec::new()) };
+        let changed = upstream.epoch.replace(head.epoch).is_some_and(|epoch| epoch != head.epoch);
+        upstream.cursor = if changed { head.seq } else { upstream.cursor.max(head.seq) };
         upstream.link = Link::Following;
-        upstream.cursor = upstream.cursor.max(seq);
-        let (waiting, cursor) = (std::mem::take(&mut upstream.waiting), upstream.cursor);
-        waiting.iter().try_for_each(|conn| self.save(room, *conn))?;
-        self.keep(room)?;
-        Ok((waiting, cursor))
+        let statement = "INSERT INTO upstreams (room, epoch) VALUES (?, ?)
+            ON CONFLICT (room) DO UPDATE SET epoch = excluded.epoch";
+        self.sql.exec(statement, &[room.into(), (&head.epoch).into()])?;
+        Ok(upstream.waiting.keys().copied().collect())
     }
 
     /// The room is not followed: it was let go, or it could not be reached. Returns who waited in vain; they are out.
-    pub fn not_following(&mut self, room: &RoomName, now: Millis) -> Result<BTreeSet<ConnId>, StoreError> {
-        let Some(upstream) = self.upstreams.get_mut(room) else { return Ok(BTreeSet::new()) };
-        let refused = upstream.link == Link::AskedToFollow;
-        upstream.link = Link::NotFollowing;
-        if !refused {
-            return Ok(BTreeSet::new());
+    pub fn not_following(&mut self, room: &RoomName, now: Millis) -> Vec<ConnId> {
+        let Some(upstream) = self.upstreams.get_mut(room) else { return Vec::new() };
+        if upstream.link != Link::AskedToFollow {
+            upstream.link = Link::NotFollowing;
+            return Vec::new();
         }
-        upstream.link = Link::Resting(now.plus(REST));
-        let waiting = std::mem::take(&mut upstream.waiting);
-        waiting.iter().try_for_each(|conn| self.remove(room, *conn))?;
-        Ok(waiting)
+        upstream.link = Link::Pausing(now.plus(PAUSE));
+        if self.attended.as_ref() == Some(room) {
+            return Vec::new();
+        }
+        std::mem::take(&mut upstream.waiting).into_keys().collect()
     }
 
-    fn save(&self, room: &RoomName, conn: ConnId) -> Result<(), StoreError> {
-        let statement = "INSERT OR IGNORE INTO subscriptions (room, conn) VALUES (?, ?)";
-        self.sql.exec(statement, &[room.into(), (&conn).into()]).map(drop)
-    }
-
-    /// Writes down how far that room's messages came, so that none is passed on again after a sleep.
-    pub fn keep(&self, room: &RoomName) -> Result<(), StoreError> {
-        let Some(upstream) = self.upstreams.get(room).filter(|upstream| !upstream.subscribers.is_empty()) else {
-            return Ok(());
+    /// Messages up to that one came from there. While a room is being asked it is wanted: somebody may want it yet, and a
+    /// refusal would reach it after the asking.
+    pub fn arrived(&mut self, room: &RoomName, last: Cursor) -> Arrival {
+        let Some(upstream) = self.upstreams.get_mut(room).filter(|upstream| upstream.is_wanted()) else {
+            return Arrival::Unwanted;
         };
-        let statement = "INSERT INTO upstreams (room, cursor) VALUES (?, ?)
-            ON CONFLICT (room) DO UPDATE SET cursor = excluded.cursor";
-        self.sql.exec(statement, &[room.into(), upstream.cursor.0.into()]).map(drop)
+        let anew = upstream.epoch.is_some_and(|epoch| epoch != last.epoch);
+        if anew {
+            upstream.epoch = Some(last.epoch);
+        }
+        upstream.cursor = if anew { last.seq } else { upstream.cursor.max(last.seq) };
+        if anew { Arrival::Anew } else { Arrival::Wanted }
     }
 
-    /// Whether a message from there is news, and to be passed on. `None` when nobody here wants that room; while it is
-    /// being asked, somebody may yet, and a refusal would reach it after the asking.
-    pub fn take(&mut self, room: &RoomName, seq: Seq) -> Option<bool> {
-        let upstream = self.upstreams.get_mut(room).filter(|upstream| upstream.is_wanted())?;
-        let news = upstream.cursor < seq;
-        upstream.cursor = upstream.cursor.max(seq);
-        Some(news)
+    /// A socket that was asleep with the room had come this far.
+    pub fn reached(&mut self, room: &RoomName, seq: Seq) {
+        if let Some(upstream) = self.upstreams.get_mut(room) {
+            upstream.cursor = upstream.cursor.max(seq);
+        }
+    }
+
+    /// A socket has missed something, and wants to read it at that time.
+    pub fn read_at(&mut self, room: &RoomName, conn: ConnId, due: Millis) {
+        self.reads.insert((conn, room.clone()), Read::Due(due));
+    }
+
+    /// A socket has got what it asked for, or never will.
+    pub fn read_done(&mut self, room: &RoomName, conn: ConnId) {
+        self.reads.remove(&(conn, room.clone()));
+    }
+
+    /// What is to be asked for now. A room is asked once it is followed.
+    pub fn reads(&mut self, now: Millis) -> Vec<(RoomName, ConnId)> {
+        let due = |read: &Read| matches!(read, Read::Due(due) if *due <= now);
+        let followed = |room: &RoomName| self.upstreams.get(room).is_some_and(|it| it.link == Link::Following);
+        let mut asked = Vec::new();
+        for ((conn, room), read) in self.reads.iter_mut().filter(|((_, room), read)| due(read) && followed(room)) {
+            *read = Read::Asked;
+            asked.push((room.clone(), *conn));
+        }
+        asked
+    }
+
+    /// When there is something to do, if nothing happens before.
+    pub fn deadline(&self) -> Option<Millis> {
+        let pauses = |upstream: &Upstream| if let Link::Pausing(due) = upstream.link { Some(due) } else { None };
+        let followed = |room: &RoomName| self.upstreams.get(room).is_some_and(|it| it.link == Link::Following);
+        let due = |((_, room), read): (&(ConnId, RoomName), &Read)| match read {
+            Read::Due(due) if followed(room) => Some(*due),
+            Read::Asked | Read::Due(_) => None,
+        };
+        self.upstreams.values().filter_map(pauses).chain(self.reads.iter().filter_map(due)).min()
     }
 }
 
 impl Upstream {
-    const fn new(link: Link) -> Self {
-        Self { subscribers: BTreeSet::new(), waiting: BTreeSet::new(), cursor: Seq(0), link }
+    /// A room that is followed if its epoch is known.
+    fn new(epoch: Option<Epoch>) -> Self {
+        let link = if epoch.is_some() { Link::Following } else { Link::NotFollowing };
+        Self { subscribers: BTreeSet::new(), waiting: BTreeMap::new(), epoch, cursor: Seq(0), link }
+    }
+
+    fn has(&self, conn: ConnId) -> bool {
+        self.subscribers.contains(&conn) || self.waiting.contains_key(&conn)
+    }
+
+    fn has_any(&self) -> bool {
+        !self.subscribers.is_empty() || !self.waiting.is_empty()
     }
 
     fn is_wanted(&self) -> bool {
-        self.link == Link::AskedToFollow || !self.subscribers.is_empty()
+        self.link == Link::AskedToFollow || self.has_any()
     }
 
     fn wish(&mut self, now: Millis) -> Option<Wish> {
-        let (wish, link) = match (self.link, self.subscribers.is_empty()) {
-            (Link::Resting(due), false) if now < due => return None,
-            (Link::NotFollowing | Link::Resting(_), false) => (Wish::Follow, Link::AskedToFollow),
-            (Link::Following, true) => (Wish::Unfollow, Link::AskedToUnfollow),
+        let (wish, link) = match (self.link, self.has_any()) {
+            (Link::Pausing(due), true) if now < due => return None,
+            (Link::NotFollowing | Link::Pausing(_), true) => (Wish::Follow, Link::AskedToFollow),
+            (Link::Following, false) => (Wish::Unfollow, Link::AskedToLetGo),
             _ => return None,
         };
         self.link = link;
@@ -238,8 +365,29 @@ impl Upstream {
     }
 }
 
-fn subscription(row: Vec<Value>) -> Option<(RoomName, ConnId, Seq)> {
-    let [room, conn, cursor] = <[Value; 3]>::try_from(row).ok()?;
-    let cursor = Seq(cursor.number().unwrap_or_default());
-    Some((room.text()?.parse().ok()?, ConnId(conn.text()?.parse().ok()?), cursor))
+impl Want {
+    /// `now` is what has come of the room; `confirmed` what it says that had been confirmed to it.
+    fn begin(self, now: Cursor, confirmed: Option<Seq>) -> Begin {
+        let lost = Begin::Live(now.seq, Some(false));
+        let after = |cursor: Cursor, alive: Option<Millis>| match cursor {
+            Cursor { epoch, .. } if epoch != now.epoch => lost,
+            Cursor { seq, .. } if alive.is_none() && now.seq <= seq => Begin::Live(seq, Some(true)),
+            Cursor { seq, .. } => Begin::Read(seq, alive),
+        };
+        match self {
+            Self::Live => Begin::Live(now.seq, None),
+            Self::From(cursor) => after(cursor, None),
+            Self::Back(Absence { cursor: Some(cursor), alive }) => after(cursor, alive),
+            Self::Back(Absence { cursor: None, .. }) => {
+                confirmed.map_or(lost, |seq| after(Cursor { epoch: now.epoch, seq }, None))
+            }
+        }
+    }
+}
+
+fn subscription(row: Vec<Value>) -> Option<(RoomName, Option<Epoch>, ConnId, Who)> {
+    let [room, epoch, conn, user, device] = <[Value; 5]>::try_from(row).ok()?;
+    let who = Who { user: user.text()?.parse().ok()?, device: device.text()?.parse().ok() };
+    let epoch = epoch.text().and_then(|epoch| epoch.parse().ok());
+    Some((room.text()?.parse().ok()?, epoch, ConnId(conn.text()?.parse().ok()?), who))
 }

@@ -6,9 +6,6 @@ use crate::grants::Grants;
 use crate::moment::Millis;
 use crate::sql::{Sql, StoreError, one};
 
-const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS tickets
-    (secret TEXT PRIMARY KEY, until INTEGER NOT NULL, rights TEXT NOT NULL) WITHOUT ROWID";
-
 /// What the token said that a ticket was given for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rights {
@@ -35,9 +32,8 @@ pub struct Tickets<S> {
 
 impl<S: Sql> Tickets<S> {
     /// Opens the store.
-    pub fn open(sql: S) -> Result<Self, StoreError> {
-        sql.exec(SCHEMA, &[])?;
-        Ok(Self { sql })
+    pub const fn open(sql: S) -> Self {
+        Self { sql }
     }
 
     /// Writes a ticket down, unless the user has `limit` of them. Those that ran out go.

@@ -17,14 +17,23 @@ pub enum Input {
     Received(ConnId, String),
     /// A binary frame of so many bytes came.
     ReceivedBinary(ConnId, usize),
-    /// A socket is gone. It may have been forgotten already.
-    Closed(Session),
+    /// A socket is gone, whether after a farewell or not. It may have been forgotten already.
+    Closed(Session, Farewell),
     /// A call that the room asked for came back, or (`None`) failed.
     Returned(RoomName, Call, Option<Answer>),
     /// The runtime last answered a ping of these connections then.
     Swept(Vec<(ConnId, Millis)>),
     /// The time has come that the room had named.
     Woken,
+}
+
+/// How a socket went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Farewell {
+    /// Both sides knew: what had been sent has arrived.
+    Said,
+    /// It broke: what was sent after its last sign of life may be lost.
+    Missing,
 }
 
 /// What a room asks of the platform. None of it can fail the room.

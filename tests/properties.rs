@@ -133,7 +133,7 @@ impl Witness {
         }
         let Ok(taken) = self.world.publish(room, &message) else { return };
         let head = self.head(room);
-        let seq = taken[0].seq.0;
+        let seq = taken[0].seq.unwrap().0;
         assert_eq!(taken[0].duplicate, seq <= head);
         assert!(seq <= head + 1);
         self.heads.insert(room.to_owned(), head.max(seq));

@@ -22,7 +22,7 @@ use cidadao_realtime::id::{ConnId, Id, RoomName, Seq};
 use cidadao_realtime::limits::Limits;
 use cidadao_realtime::message::Draft;
 use cidadao_realtime::moment::{Millis, Moment};
-use cidadao_realtime::protocol::{AUTO_RESPONSE, ClientFrame, ErrorData, ServerFrame, Topic, error_body};
+use cidadao_realtime::protocol::{AUTO_RESPONSE, ClientFrame, ErrorData, ServerFrame, Start, Topic, error_body};
 use cidadao_realtime::route::Route;
 use cidadao_realtime::session::ConnectionType;
 use serde_json::{Value, from_value, json};
@@ -151,8 +151,14 @@ fn kind(value: &impl std::fmt::Debug) -> String {
 
 fn told(frame: &ClientFrame) -> Value {
     let mut told = json!({"kind": kind(frame)});
-    if let ClientFrame::Subscribe(room) | ClientFrame::Unsubscribe(room) = frame {
+    if let ClientFrame::Subscribe(room, _) | ClientFrame::Unsubscribe(room) | ClientFrame::Ack(Some(room), _) = frame {
         told["room"] = room.to_string().into();
+    }
+    if let ClientFrame::Subscribe(_, Some(cursor)) = frame {
+        (told["epoch"], told["since"]) = (json!(cursor.epoch), json!(cursor.seq));
+    }
+    if let ClientFrame::Ack(_, seq) = frame {
+        told["seq"] = json!(seq);
     }
     if let ClientFrame::Refresh(token) = frame {
         told["token"] = token.as_str().into();
@@ -257,13 +263,21 @@ fn encode(kind: &str, data: &Value) -> String {
 }
 
 fn welcome(kind: &str, data: &Value, moment: &mut Moment) -> String {
-    let (room, seq) = (&parsed::<RoomName>(data, "room"), Seq(number(data, "seq")));
+    let (room, start) = (&parsed::<RoomName>(data, "room"), start(data));
     let connection_id = ConnId(parsed(data, "connection_id"));
     let (message, reconnect_within_ms) = (sentence(data, "message"), number(data, "reconnect_within_ms"));
     if kind == "connection" {
         let (status, session_id) = (sentence(data, "status"), &parsed::<Id>(data, "session_id"));
-        return ServerFrame::Connection { status, session_id, message, connection_id, room, seq, reconnect_within_ms }
-            .encode(moment);
+        return ServerFrame::Connection {
+            status,
+            session_id,
+            message,
+            connection_id,
+            room,
+            start,
+            reconnect_within_ms,
+        }
+        .encode(moment);
     }
     let user_id = &parsed::<Id>(data, "user_id");
     let connection_type = ConnectionType::parse(text(data, "connection_type")).unwrap();
@@ -273,7 +287,7 @@ fn welcome(kind: &str, data: &Value, moment: &mut Moment) -> String {
         connection_type,
         connection_id,
         room,
-        seq,
+        start,
         reconnect_within_ms,
     }
     .encode(moment)
@@ -287,8 +301,12 @@ fn subscription(kind: &str, data: &Value, moment: &mut Moment) -> String {
         "unsubscribed" => return ServerFrame::Unsubscribed { topic, room }.encode(moment),
         _ => {}
     }
-    let (message, seq) = (sentence(data, "message"), Seq(number(data, "seq")));
-    ServerFrame::Subscribed { topic, message, room, seq }.encode(moment)
+    let (message, start) = (sentence(data, "message"), start(data));
+    ServerFrame::Subscribed { topic, message, room, start }.encode(moment)
+}
+
+fn start(data: &Value) -> Start {
+    Start { epoch: parsed(data, "epoch"), seq: Seq(number(data, "seq")), recovered: data["recovered"].as_bool() }
 }
 
 fn error(data: &Value, moment: &mut Moment) -> String {
@@ -310,7 +328,7 @@ fn published(case: &Value) -> String {
     let draft = Draft::parse(text(case, "body").as_bytes(), &Limits::default()).unwrap().remove(0);
     let id: Id = draft.id.clone().unwrap_or_else(|| Id::from(moment().uuid()));
     assert_eq!(json!(id), case["id"], "{case}");
-    draft.into_frame(&id, &parsed(case, "room"), Seq(number(case, "seq")), &moment().now.to_rfc3339())
+    draft.into_frame(&id, &parsed(case, "room"), case["seq"].as_u64().map(Seq), &moment().now.to_rfc3339())
 }
 
 fn batch(case: &Value) -> String {

@@ -20,12 +20,12 @@ use super::{AGREED, SESSION, binding, config, header, moment, now};
 use crate::code::{CloseCode, Refusal, Reject};
 use crate::id::{ConnId, RoomName};
 use crate::link::Call;
-use crate::moment::Millis;
+use crate::moment::{Millis, Moment};
 use crate::protocol::AUTO_RESPONSE;
 use crate::room::{self, Failure, Taken};
 use crate::session::Session;
 use crate::sql::StoreError;
-use crate::turn::{Effect, Input, Turn};
+use crate::turn::{Effect, Farewell, Input, Turn};
 
 /// How long a room that failed is left alone, in milliseconds.
 const RECOVERY: u64 = 1_000;
@@ -103,15 +103,16 @@ impl DurableObject for Room {
         }
     }
 
-    async fn websocket_close(&self, socket: WebSocket, code: usize, reason: String, _was_clean: bool) -> Result<()> {
-        self.0.closed(&socket).await;
+    async fn websocket_close(&self, socket: WebSocket, code: usize, reason: String, was_clean: bool) -> Result<()> {
+        let farewell = if was_clean && code != 1006 { Farewell::Said } else { Farewell::Missing };
+        self.0.closed(&socket, farewell).await;
         // The runtime leaves the closing handshake to us. 1005 and 1006 stand for "no code" and cannot be sent.
         let code = u16::try_from(code).ok().filter(|code| !matches!(code, 1005 | 1006 | 1015));
         socket.close(code, code.map(|_| reason))
     }
 
     async fn websocket_error(&self, socket: WebSocket, _error: worker::Error) -> Result<()> {
-        self.0.closed(&socket).await;
+        self.0.closed(&socket, Farewell::Missing).await;
         Ok(())
     }
 }
@@ -164,17 +165,18 @@ impl Object {
         reply(counts)
     }
 
-    async fn closed(self: &Rc<Self>, socket: &WebSocket) {
+    async fn closed(self: &Rc<Self>, socket: &WebSocket, farewell: Farewell) {
         let Some(session) = session(socket) else { return };
-        if let Err(refusal) = self.take(Input::Closed(session)).await {
+        if let Err(refusal) = self.take(Input::Closed(session, farewell)).await {
             console_error!("close: {refusal}");
         }
+        log("attachment", disown(socket));
     }
 
     /// Takes one input of the platform.
     async fn take(self: &Rc<Self>, input: Input) -> std::result::Result<(), Refusal> {
         let taken = self.turn(|loaded, turn| {
-            if let Input::Closed(session) = &input {
+            if let Input::Closed(session, _) = &input {
                 loaded.sockets.remove(&session.conn);
             }
             Ok(loaded.room.handle(turn, input)?)
@@ -190,7 +192,7 @@ impl Object {
     ) -> std::result::Result<T, Refusal> {
         let mut turn = Turn::new(moment()?);
         let mut slot = self.loaded.borrow_mut();
-        let mut loaded = slot.take().map_or_else(|| self.load().map_err(broken), Ok)?;
+        let mut loaded = slot.take().map_or_else(|| self.load(&mut turn.moment).map_err(broken), Ok)?;
         let (mut act, mut result) = (Some(act), None);
         let committed = binding::transaction(&self.state, || {
             result = act.take().map(|act| act(&mut loaded, &mut turn));
@@ -217,15 +219,14 @@ impl Object {
         broken(error)
     }
 
-    fn load(&self) -> std::result::Result<Loaded, StoreError> {
+    fn load(&self, moment: &mut Moment) -> std::result::Result<Loaded, StoreError> {
         let name = self.state.id().name().and_then(|name| name.parse::<RoomName>().ok());
         let name = name.ok_or_else(|| StoreError("an object without a room's name".to_owned()))?;
-        // A socket that is closing stays on the runtime's list until its client has answered.
-        let is_open = |socket: &WebSocket| AsRef::<web_sys::WebSocket>::as_ref(socket).ready_state() == 1;
-        let known = |socket: WebSocket| Some((session(&socket)?, socket)).filter(|(_, socket)| is_open(socket));
+        // Whom we have done with has no session any more. Who is closing has one until the room is told.
+        let known = |socket: WebSocket| Some((session(&socket)?, socket));
         let open: Vec<(Session, WebSocket)> = self.state.get_websockets().into_iter().filter_map(known).collect();
         let sessions = open.iter().map(|(session, socket)| (session.clone(), self.last_ping(socket))).collect();
-        let room = room::Room::open(name, config(&self.env), self.state.storage().sql(), sessions)?;
+        let room = room::Room::open(name, config(&self.env), self.state.storage().sql(), sessions, moment)?;
         Ok(Loaded { room, sockets: open.into_iter().map(|(session, socket)| (session.conn, socket)).collect() })
     }
 
@@ -260,9 +261,11 @@ impl Object {
                 self.state.wait_until(async move { object.call(room, call, losses).await });
             }
             Effect::Close(conn, code, reason) => {
-                let closed =
-                    sockets.remove(&conn).map_or(Ok(()), |socket| socket.close(Some(code.number()), Some(reason)));
-                log("close", closed);
+                let close = |socket: WebSocket| {
+                    disown(&socket)?;
+                    socket.close(Some(code.number()), Some(reason))
+                };
+                log("close", sockets.remove(&conn).map_or(Ok(()), close));
             }
             Effect::Send(to, frame) => {
                 let frame = JsString::from(&*frame);
@@ -336,6 +339,11 @@ struct Published {
 
 fn session(socket: &WebSocket) -> Option<Session> {
     Session::decode(&socket.deserialize_attachment::<String>().ok()??)
+}
+
+/// Takes its session from a socket that the room has done with. The runtime may list it for a while yet.
+fn disown(socket: &WebSocket) -> Result<()> {
+    socket.serialize_attachment("")
 }
 
 fn hang_up(socket: &WebSocket) -> Result<()> {

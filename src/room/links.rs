@@ -1,12 +1,11 @@
 //! What rooms ask of each other, and what they do with the answers.
 
-use std::rc::Rc;
-
 use super::Room;
 use crate::code::Reject;
 use crate::connections::ON_ITS_WAY;
-use crate::id::{ConnId, Kind, RoomName};
+use crate::id::{ConnId, Cursor, Kind, RoomName, Seq};
 use crate::link::{Answer, Call, Delivery};
+use crate::moment::Millis;
 use crate::sql::{Sql, StoreError};
 use crate::tickets::Rights;
 use crate::turn::Turn;
@@ -18,9 +17,11 @@ impl<S: Sql> Room<S> {
             Call::Alive { conns } => Answer::Alive(self.of(conns)),
             Call::Deliver(delivery) => self.pass_on(turn, &delivery)?,
             Call::Disconnect { bar } => self.disconnect(turn, bar)?,
-            Call::Follow { follower } => Answer::Following(self.followers.add(follower, self.log.head())?),
+            Call::Follow { follower } => self.follow(turn, follower)?,
             Call::HangUp { conns } => self.hang_up(turn, conns)?,
             Call::Issue(rights) => self.issue(turn, &rights)?,
+            Call::Pass(passing) => self.pass_through(turn, &passing),
+            Call::Read { since, alive, .. } => self.read(since, alive)?,
             Call::Redeem { secret } => match self.tickets.redeem(turn.moment.now, &secret)? {
                 Some(rights) => Answer::Redeemed(rights),
                 None => Answer::Refused(Reject::InvalidToken),
@@ -36,6 +37,10 @@ impl<S: Sql> Room<S> {
                     Answer::Done
                 }
             },
+            Call::Rest { follower } => {
+                self.followers.rest(&follower, turn.moment.now)?;
+                Answer::NotFollowing
+            }
             Call::Unfollow { follower } => {
                 self.followers.remove(&follower)?;
                 Answer::NotFollowing
@@ -53,19 +58,28 @@ impl<S: Sql> Room<S> {
         call: &Call,
         answer: Option<Answer>,
     ) -> Result<(), StoreError> {
+        let (head, now) = (self.log.head(), turn.moment.now);
         match (call, answer) {
-            (Call::Follow { .. }, Some(Answer::Following(seq))) => {
-                let (waiting, cursor) = self.subscriptions.following(room, seq)?;
-                self.subscribed(turn, waiting, room, cursor);
+            (Call::Follow { .. }, Some(Answer::Following { head, confirmed })) => {
+                self.following(turn, room, head, confirmed)?;
             }
-            (Call::Follow { .. } | Call::Unfollow { .. }, _) => {
-                for conn in self.subscriptions.not_following(room, turn.moment.now)? {
+            (Call::Follow { .. } | Call::Rest { .. } | Call::Unfollow { .. }, _) => {
+                for conn in self.subscriptions.not_following(room, now) {
                     self.refuse(turn, conn, &Reject::Unavailable.into(), Some("subscribe"));
                 }
             }
-            (Call::Deliver(sent), Some(Answer::Confirmed(seq))) => self.followers.returned(room, sent, Some(seq))?,
-            (Call::Deliver(sent), Some(Answer::NotFollowing)) => self.followers.returned(room, sent, None)?,
-            (Call::Deliver(sent), _) => self.followers.failed(room, sent, turn.moment.now),
+            (Call::Read { conn, .. }, Some(Answer::Page { after, delivery, head })) => {
+                self.page_came(turn, *conn, after, &delivery, head)?;
+            }
+            (Call::Read { conn, .. }, Some(Answer::Lost(head))) => self.page_lost(turn, *conn, room, head)?,
+            (Call::Read { conn, .. }, _) => self.page_failed(turn, *conn, room)?,
+            (Call::Deliver(sent), Some(Answer::Confirmed(seq))) => {
+                self.followers.returned(room, sent, Some(seq), head, now)?;
+            }
+            (Call::Deliver(sent), Some(Answer::NotFollowing)) => {
+                self.followers.returned(room, sent, None, head, now)?;
+            }
+            (Call::Deliver(sent), _) => self.followers.failed(room, sent, now)?,
             (Call::Alive { conns }, Some(Answer::Alive(alive))) => {
                 let dead = conns.iter().filter(|conn| !alive.contains(conn));
                 dead.copied().try_for_each(|conn| self.connections.remove(conn))?;
@@ -127,21 +141,21 @@ impl<S: Sql> Room<S> {
         conns.into_iter().filter(|conn| self.peers.contains_key(conn)).collect()
     }
 
-    /// Passes a followed room's messages on to those who subscribed to it. They come together and go together.
-    pub(super) fn pass_on(&mut self, turn: &mut Turn, delivery: &Delivery) -> Result<Answer, StoreError> {
-        let subscribers = self.subscriptions.subscribers(&delivery.from);
-        let mut news: Vec<Rc<str>> = Vec::new();
-        for (seq, frame) in delivery.frames() {
-            match self.subscriptions.take(&delivery.from, seq) {
-                Some(true) => news.push(frame.into()),
-                Some(false) => {}
-                None => return Ok(Answer::NotFollowing),
-            }
+    /// Takes a follower. What it missed meanwhile its sockets read; it is delivered what comes from now on.
+    fn follow(&mut self, turn: &Turn, follower: RoomName) -> Result<Answer, StoreError> {
+        let head = Cursor { epoch: self.marks.epoch(), seq: self.log.head() };
+        let confirmed = self.followers.add(follower, head.seq, turn.moment.now)?;
+        Ok(Answer::Following { head, confirmed })
+    }
+
+    /// Reads to a follower what one of its sockets missed.
+    fn read(&self, since: Seq, alive: Option<Millis>) -> Result<Answer, StoreError> {
+        let (epoch, head) = (self.marks.epoch(), self.log.head());
+        let after = self.heard_by_then(since, alive)?;
+        if !self.log.reaches(after) {
+            return Ok(Answer::Lost(Cursor { epoch, seq: head }));
         }
-        if !news.is_empty() {
-            self.subscriptions.keep(&delivery.from)?;
-        }
-        self.spread(turn, subscribers, &news);
-        Ok(Answer::Confirmed(delivery.last()))
+        let delivery = Delivery::new(self.name.clone(), epoch, self.page(after, head)?);
+        Ok(Answer::Page { after, delivery, head })
     }
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::{Failure, Room, Taken};
-use crate::batch::{Priority, pack};
+use crate::batch::{Outgoing, Priority, pack};
 use crate::code::{Refusal, Reject};
 use crate::id::{ConnId, Id, Seq};
+use crate::link::{Call, Passing};
+use crate::marks::Progress;
 use crate::message::Draft;
 use crate::sql::{Sql, StoreError};
 use crate::turn::Turn;
@@ -22,45 +24,70 @@ impl<S: Sql> Room<S> {
     /// Takes a POST body: logs its messages, then tells everybody.
     pub fn publish(&mut self, turn: &mut Turn, body: &[u8]) -> Result<Vec<Taken>, Failure> {
         let drafts = Draft::parse(body, &self.config.limits)?;
-        let placed = self.place(turn, drafts)?;
-        let urgent = placed.iter().any(|placed| placed.priority == Priority::Critical);
-        let waits = self.batch.is_open(turn.moment.now, placed.len(), self.limits()) && !urgent;
-        for Placed { taken, priority, frame } in placed.iter().filter(|placed| !placed.taken.duplicate) {
-            self.log.append(&taken.id, frame, waits)?;
-            self.batch.push(*priority, frame.clone());
+        let (now, placed) = (turn.moment.now, self.place(turn, drafts)?);
+        let news: Vec<&Placed> = placed.iter().filter(|placed| !placed.taken.duplicate).collect();
+        let urgent = news.iter().any(|placed| placed.priority == Priority::Critical);
+        let waits = self.batch.is_open(now, news.len(), self.limits()) && !urgent;
+        for placed in &news {
+            self.take_in(turn, placed, waits)?;
         }
-        if !waits {
-            self.flush(turn)?;
+        if !waits && !news.is_empty() {
+            self.flush(turn);
         }
+        self.pass_around(turn, &news);
         self.settle(turn)?;
         Ok(placed.into_iter().map(|placed| placed.taken).collect())
     }
 
     /// Gives each draft its id, its place and, unless the log has it already, its frame. Nothing is written yet.
-    fn place(&self, turn: &mut Turn, drafts: Vec<Draft>) -> Result<Vec<Placed>, Failure> {
+    fn place(&mut self, turn: &mut Turn, drafts: Vec<Draft>) -> Result<Vec<Placed>, Failure> {
         let now = turn.moment.now.to_rfc3339();
         let mut head = self.log.head();
         let mut places: BTreeMap<Id, Seq> = BTreeMap::new();
         let mut placed = Vec::with_capacity(drafts.len());
         for draft in drafts {
             let priority = draft.priority();
+            let named = draft.id.clone().filter(|_| !draft.is_ephemeral());
             let id = draft.id.clone().unwrap_or_else(|| Id::from(turn.moment.uuid()));
-            let known = if draft.id.is_some() { self.log.find(&id)? } else { None };
-            if let Some(seq) = known.or_else(|| places.get(&id).copied()) {
-                let taken = Taken { id, seq, duplicate: true };
+            let known = named.map_or(Ok(None), |id| self.log.find(&id))?;
+            if let Some(seq) = known.or_else(|| places.get(&id).copied()).filter(|_| !draft.is_ephemeral()) {
+                let taken = Taken { id, seq: Some(seq), duplicate: true };
                 placed.push(Placed { taken, priority, frame: "".into() });
                 continue;
             }
-            head = head.next();
-            let frame = draft.into_frame(&id, &self.name, head, &now);
+            let seq = (!draft.is_ephemeral()).then(|| head.next());
+            let frame = draft.into_frame(&id, &self.name, seq, &now);
             if frame.len() as u64 > self.limits().message_bytes {
                 return Err(Refusal::from(Reject::TooLarge).into());
             }
-            places.insert(id.clone(), head);
-            let taken = Taken { id, seq: head, duplicate: false };
-            placed.push(Placed { taken, priority, frame: frame.into() });
+            head = seq.unwrap_or(head);
+            places.extend(seq.map(|seq| (id.clone(), seq)));
+            placed.push(Placed { taken: Taken { id, seq, duplicate: false }, priority, frame: frame.into() });
         }
         Ok(placed)
+    }
+
+    /// Logs a message that is kept, and queues it for this room's sockets.
+    fn take_in(&mut self, turn: &Turn, placed: &Placed, waits: bool) -> Result<(), StoreError> {
+        let Placed { taken: Taken { id, seq, .. }, priority, frame } = placed;
+        if let Some(seq) = *seq {
+            let sent = if waits { self.sent() } else { seq };
+            let progress = Progress { sent, settled: self.progress().settled };
+            self.log.append(turn.moment.now, id, frame, progress)?;
+            self.marks.carried(progress, turn.moment.now);
+            self.remember_to_clean(turn.moment.now)?;
+        }
+        self.batch.push(*priority, Outgoing { seq: *seq, frame: frame.clone() });
+        Ok(())
+    }
+
+    /// Hands what is not kept to the rooms that listen.
+    fn pass_around(&self, turn: &mut Turn, news: &[&Placed]) {
+        let frames = news.iter().filter(|placed| placed.taken.seq.is_none()).map(|placed| &*placed.frame);
+        let passing = Rc::new(Passing::new(self.name.clone(), frames));
+        if passing.frames().next().is_some() {
+            self.followers.listening().for_each(|room| turn.call(room.clone(), Call::Pass(passing.clone())));
+        }
     }
 
     /// The newest message that the room's own sockets have been sent: a newcomer still gets what waits.
@@ -68,11 +95,42 @@ impl<S: Sql> Room<S> {
         Seq(self.log.head().0.saturating_sub(self.batch.waiting()))
     }
 
-    /// Sends all that waits to everybody, and opens the next window.
-    pub(super) fn flush(&mut self, turn: &mut Turn) -> Result<(), StoreError> {
-        let frames = self.batch.take(turn.moment.now, self.peers.len(), &self.config.limits);
-        self.spread(turn, self.peers.keys().copied().collect(), &frames);
-        self.log.flushed()
+    /// How far everybody is.
+    pub(super) fn progress(&self) -> Progress {
+        Progress { sent: self.sent(), settled: self.followers.settled(self.log.head()) }
+    }
+
+    /// What this room did not live to send goes with the next flush.
+    pub(super) fn queue_unsent(&mut self, sent: Seq) -> Result<(), StoreError> {
+        let head = self.log.head();
+        let count = usize::try_from(head.0.saturating_sub(sent.0)).unwrap_or(usize::MAX);
+        for entry in self.log.after(sent, head, count, usize::MAX)? {
+            self.batch.push(Priority::Normal, Outgoing { seq: Some(entry.seq), frame: entry.frame.into() });
+        }
+        Ok(())
+    }
+
+    /// Sends all that waits to everybody who has missed nothing before, and opens the next window.
+    pub(super) fn flush(&mut self, turn: &mut Turn) {
+        let messages = self.batch.take(turn.moment.now, self.peers.len(), &self.config.limits);
+        let frames: Vec<Rc<str>> = messages.iter().map(|message| message.frame.clone()).collect();
+        let live = self.peers.values().filter(|peer| peer.is_live()).map(|peer| peer.session.conn);
+        self.spread(turn, live.collect(), &frames);
+        self.note_flushed(turn, &messages);
+    }
+
+    /// Counts what those who confirm have been sent. Who leaves too much unconfirmed is sent no more, and reads it later.
+    fn note_flushed(&mut self, turn: &mut Turn, messages: &[Outgoing]) {
+        let (sent, config, room) = (self.sent(), self.config.clone(), self.name.clone());
+        let sizes = messages.iter().filter_map(|message| Some((message.seq?, message.frame.len())));
+        let sizes: Vec<(Seq, usize)> = sizes.collect();
+        for peer in self.peers.values_mut().filter(|peer| peer.session.acks && peer.is_live()) {
+            peer.note_sent(&room, &sizes, &config.limits);
+            if peer.flow.is_stopped() {
+                peer.session.behind = Some(sent);
+                turn.attach(peer.session.clone());
+            }
+        }
     }
 
     /// Sends messages to these connections: packed to those that take `batch` frames, one by one to the others.

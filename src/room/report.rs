@@ -1,18 +1,76 @@
 //! What the room says of its messages to who asks over HTTP.
 
 use super::{Failure, Room};
-use crate::history::{History, Range, Status};
-use crate::id::Id;
+use crate::code::Reject;
+use crate::history::{From, History, Range, Status};
+use crate::id::{Id, Seq};
+use crate::members::Member;
 use crate::sql::{Sql, StoreError};
+
+/// What became of a message for one member.
+enum Fate {
+    Queued,
+    Delivered,
+    Confirmed,
+}
 
 impl<S: Sql> Room<S> {
     /// A page of the log.
-    pub fn history(&self, _range: Range) -> Result<History, Failure> {
-        Err(StoreError(self.name.to_string()).into())
+    pub fn history(&self, range: Range) -> Result<History, Failure> {
+        let (first, head, bytes) = (self.log.first(), self.log.head(), self.limits().message_bytes);
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let entries = match range.from {
+            From::Newest => self.log.before(head.next(), range.limit, bytes)?,
+            From::Before(seq) => self.log.before(seq.min(head.next()), range.limit, bytes)?,
+            From::Since(seq) => self.log.after(seq, head, range.limit, bytes)?,
+        };
+        let more = match (range.from, entries.as_slice()) {
+            (_, []) => false,
+            (From::Since(_), [.., last]) => last.seq < head,
+            (From::Newest | From::Before(_), [oldest, ..]) => first < oldest.seq,
+        };
+        let (room, epoch) = (self.name.clone(), self.marks.epoch());
+        let messages = entries.into_iter().map(|entry| entry.frame).collect();
+        Ok(History { room, epoch, first, seq: head, messages, more })
     }
 
     /// What became of the message of that id.
-    pub fn status(&self, _id: &Id) -> Result<Status, Failure> {
-        Err(StoreError(self.name.to_string()).into())
+    pub fn status(&mut self, id: &Id) -> Result<Status, Failure> {
+        let seq = self.log.find(id)?.ok_or_else(|| Reject::NotFound.because("There is no message of that id."))?;
+        let followers = self.followers.tally(seq);
+        let (queued, delivered) = (followers.queued, followers.delivered);
+        let mut status = Status { id: id.clone(), seq, queued, delivered, confirmed: 0 };
+        for fate in self.fates(seq)? {
+            match fate {
+                Fate::Queued => status.queued += 1,
+                Fate::Delivered => status.delivered += 1,
+                Fate::Confirmed => status.confirmed += 1,
+            }
+        }
+        Ok(status)
+    }
+
+    fn fates(&self, seq: Seq) -> Result<Vec<Fate>, StoreError> {
+        let owed = self.members.of(&self.name)?.into_iter().filter(|member| member.first < seq);
+        Ok(owed.map(|member| self.fate(&member, seq)).collect())
+    }
+
+    /// What became of a message for a member: what its furthest socket has, or what is written of it.
+    fn fate(&self, member: &Member, seq: Seq) -> Fate {
+        let sockets = self.peers.values().map(|peer| &peer.session);
+        let sockets = sockets.filter(|session| session.user == member.who.user && session.device == member.who.device);
+        let (mut sent, mut acked) = (None, None);
+        for session in sockets {
+            sent = sent.max(Some(session.behind.unwrap_or_else(|| self.sent())));
+            acked = acked.max(session.acked);
+        }
+        let confirmed = acked.or_else(|| member.acks.then_some(member.cursor));
+        if confirmed.is_some_and(|confirmed| seq <= confirmed) {
+            Fate::Confirmed
+        } else if seq <= sent.unwrap_or(member.cursor) {
+            Fate::Delivered
+        } else {
+            Fate::Queued
+        }
     }
 }

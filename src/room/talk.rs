@@ -3,14 +3,14 @@
 use super::{Room, Sweep};
 use crate::code::{CloseCode, Refusal, Reject};
 use crate::grants;
-use crate::id::{ConnId, Id, Kind, RoomName, Seq};
+use crate::id::{ConnId, Id, Kind, RoomName};
 use crate::link::Call;
 use crate::moment::Millis;
 use crate::peer::{Expiry, Peer};
-use crate::protocol::{ClientFrame, ErrorData, ServerFrame, Topic};
+use crate::protocol::{ClientFrame, ErrorData, ServerFrame, Start, Topic};
 use crate::session::Session;
 use crate::sql::{Sql, StoreError};
-use crate::turn::Turn;
+use crate::turn::{Farewell, Turn};
 
 impl<S: Sql> Room<S> {
     /// Why a socket may not be opened, if it may not. The user's own room has been asked before, if this is another.
@@ -32,20 +32,10 @@ impl<S: Sql> Room<S> {
         Ok(refused)
     }
 
-    pub(super) fn opened(&mut self, turn: &mut Turn, session: Session) -> Result<(), StoreError> {
-        let conn = session.conn;
-        self.peers.insert(conn, Peer::new(session));
-        self.welcome(turn, conn);
-        if self.name.kind() == Kind::User {
-            self.subscriptions.attend(&RoomName::system(), [conn])?;
-        }
-        Ok(())
-    }
-
-    fn welcome(&self, turn: &mut Turn, conn: ConnId) {
+    pub(super) fn welcome(&self, turn: &mut Turn, conn: ConnId, start: Start) {
         let Some(Peer { session, .. }) = self.peers.get(&conn) else { return };
         let message = "Connected to Cidadão.AI";
-        let (room, seq, connection_id) = (&self.name, self.sent(), session.conn);
+        let (room, connection_id) = (&self.name, session.conn);
         let reconnect_within_ms = self.limits().reconnect_within(self.peers.len());
         let connection = Id::from(connection_id.0);
         let frame = match room.kind() {
@@ -55,13 +45,13 @@ impl<S: Sql> Room<S> {
                 connection_type: session.connection_type,
                 connection_id,
                 room,
-                seq,
+                start,
                 reconnect_within_ms,
             },
             Kind::Analysis | Kind::Chat | Kind::Investigation | Kind::System => {
                 let session_id = if room.kind() == Kind::Chat { room.id() } else { &connection };
                 let status = "connected";
-                ServerFrame::Connection { status, session_id, message, connection_id, room, seq, reconnect_within_ms }
+                ServerFrame::Connection { status, session_id, message, connection_id, room, start, reconnect_within_ms }
             }
         };
         self.tell(turn, [conn], &frame);
@@ -77,13 +67,14 @@ impl<S: Sql> Room<S> {
         }
         match ClientFrame::decode(text) {
             Err(bad) => self.refuse(turn, conn, &bad.refusal, bad.original_type.as_deref()),
+            Ok(ClientFrame::Ack(room, seq)) => self.acknowledge(turn, conn, room, seq),
             Ok(ClientFrame::Ping) => {
                 self.pinged(vec![(conn, turn.moment.now)]);
                 self.tell(turn, [conn], &ServerFrame::Pong {});
             }
             Ok(ClientFrame::Pong) => {}
             Ok(ClientFrame::Refresh(token)) => self.refresh(turn, conn, &token)?,
-            Ok(ClientFrame::Subscribe(room)) => self.subscribe(turn, conn, &room)?,
+            Ok(ClientFrame::Subscribe(room, cursor)) => self.subscribe(turn, conn, &room, cursor)?,
             Ok(ClientFrame::Unsubscribe(room)) => self.unsubscribe(turn, conn, &room)?,
         }
         Ok(())
@@ -107,30 +98,6 @@ impl<S: Sql> Room<S> {
             self.refuse(turn, conn, &Refusal::from(Reject::RateLimit).after(too_fast.wait), None);
         }
         Ok(false)
-    }
-
-    fn subscribe(&mut self, turn: &mut Turn, conn: ConnId, room: &RoomName) -> Result<(), StoreError> {
-        let Some(peer) = self.peers.get(&conn) else { return Ok(()) };
-        if let Err(refusal) = grants::check(peer.session.rooms.as_ref(), room) {
-            self.refuse(turn, conn, &refusal, Some("subscribe"));
-            return Ok(());
-        }
-        if *room == self.name {
-            self.subscribed(turn, [conn], room, self.sent());
-            return Ok(());
-        }
-        match self.subscriptions.add(room, conn)? {
-            Ok(Some(seq)) => self.subscribed(turn, [conn], room, seq),
-            Ok(None) => {}
-            Err(reject) => self.refuse(turn, conn, &reject.into(), Some("subscribe")),
-        }
-        Ok(())
-    }
-
-    fn unsubscribe(&mut self, turn: &mut Turn, conn: ConnId, room: &RoomName) -> Result<(), StoreError> {
-        self.subscriptions.remove(room, conn)?;
-        self.tell(turn, [conn], &ServerFrame::Unsubscribed { topic: Topic::from(room), room });
-        Ok(())
     }
 
     /// Takes another token for the connection. What the new one does not open any more is left.
@@ -208,28 +175,14 @@ impl<S: Sql> Room<S> {
     pub(super) fn end(&mut self, turn: &mut Turn, conn: ConnId, reject: Reject) -> Result<(), StoreError> {
         self.refuse(turn, conn, &reject.into(), None);
         turn.close(conn, CloseCode::from(reject), reject.code());
-        let Some(peer) = self.peers.remove(&conn) else { return Ok(()) };
-        self.forget(turn, peer.session)
+        let farewell = if reject == Reject::Timeout { Farewell::Missing } else { Farewell::Said };
+        let session = self.peers.get(&conn).map(|peer| peer.session.clone());
+        session.map_or(Ok(()), |session| self.forget(turn, session, farewell))
     }
 
-    /// A connection is gone. The user's room is told, which counts it.
-    pub(super) fn forget(&mut self, turn: &mut Turn, Session { conn, user, .. }: Session) -> Result<(), StoreError> {
-        self.peers.remove(&conn);
-        if self.name.kind() != Kind::User {
-            turn.call(RoomName::new(Kind::User, user), Call::Release { conn });
-        }
-        self.subscriptions.remove_all(conn)
-    }
-
-    pub(super) fn subscribed(
-        &self,
-        turn: &mut Turn,
-        conns: impl IntoIterator<Item = ConnId>,
-        room: &RoomName,
-        seq: Seq,
-    ) {
+    pub(super) fn subscribed(&self, turn: &mut Turn, conn: ConnId, room: &RoomName, start: Start) {
         let message = "Subscribed: new messages arrive here";
-        self.tell(turn, conns, &ServerFrame::Subscribed { topic: Topic::from(room), message, room, seq });
+        self.tell(turn, [conn], &ServerFrame::Subscribed { topic: Topic::from(room), message, room, start });
     }
 
     pub(super) fn refuse(&self, turn: &mut Turn, conn: ConnId, refusal: &Refusal, original_type: Option<&str>) {
@@ -237,7 +190,7 @@ impl<S: Sql> Room<S> {
     }
 
     /// Sends to those of these connections that are still open.
-    fn tell(&self, turn: &mut Turn, conns: impl IntoIterator<Item = ConnId>, frame: &ServerFrame<'_>) {
+    pub(super) fn tell(&self, turn: &mut Turn, conns: impl IntoIterator<Item = ConnId>, frame: &ServerFrame<'_>) {
         let open: Vec<ConnId> = conns.into_iter().filter(|conn| self.peers.contains_key(conn)).collect();
         let frame = frame.encode(&mut turn.moment);
         turn.send(open, frame);

@@ -14,6 +14,7 @@ pub(crate) struct Sqlite(Rc<Inner>);
 struct Inner {
     connection: Connection,
     statements: Cell<u64>,
+    rows: Cell<u64>,
     /// How many statements it takes until one fails; 0 when none will.
     fuse: Cell<u64>,
 }
@@ -21,7 +22,7 @@ struct Inner {
 impl Default for Sqlite {
     fn default() -> Self {
         let connection = Connection::open_in_memory().unwrap();
-        Self(Rc::new(Inner { connection, statements: Cell::default(), fuse: Cell::default() }))
+        Self(Rc::new(Inner { connection, statements: Cell::default(), rows: Cell::default(), fuse: Cell::default() }))
     }
 }
 
@@ -34,6 +35,11 @@ impl Sqlite {
     /// How many statements there have been.
     pub(crate) fn statements(&self) -> u64 {
         self.0.statements.get()
+    }
+
+    /// How many rows were ever returned.
+    pub(crate) fn read(&self) -> u64 {
+        self.0.rows.get()
     }
 
     /// How many rows were ever written.
@@ -84,7 +90,9 @@ impl Sql for Sqlite {
         if self.burns_out() {
             return Err(StoreError("told to fail".to_owned()));
         }
-        self.run(statement, values).map_err(|error| StoreError(error.to_string()))
+        let rows = self.run(statement, values).map_err(|error| StoreError(error.to_string()))?;
+        self.0.rows.set(self.read() + rows.len() as u64);
+        Ok(rows)
     }
 }
 

@@ -16,7 +16,7 @@ use cidadao_realtime::moment::{Millis, Moment};
 use cidadao_realtime::protocol::{ErrorData, ServerFrame};
 use cidadao_realtime::room::{Counts, Failure, Room, Taken};
 use cidadao_realtime::session::Session;
-use cidadao_realtime::turn::{Effect, Input, Turn};
+use cidadao_realtime::turn::{Effect, Farewell, Input, Turn};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -169,9 +169,9 @@ impl World {
         self.place(&name(room)).sql.clone()
     }
 
-    /// How many followers the room's storage has.
+    /// How many followers the room delivers to, as its storage says.
     pub(crate) fn followers(&mut self, room: &str) -> usize {
-        self.sql(room).numbers("SELECT cursor FROM followers").len()
+        self.sql(room).numbers("SELECT cursor FROM followers WHERE standing <> 'resting'").len()
     }
 
     /// How many calls of that sort were ever made to the room.
@@ -367,14 +367,14 @@ impl World {
     }
 
     fn loaded(&mut self, name: &RoomName) -> Result<Room<Sqlite>, Failure> {
-        let config = self.config.clone();
+        let (config, mut moment) = (self.config.clone(), self.moment());
         let place = self.place(name);
         if let Some(room) = place.room.take() {
             return Ok(room);
         }
         let pinged = |session: &Session| place.pings.get(&session.conn).copied();
         let sessions = place.sessions.values().map(|session| (session.clone(), pinged(session))).collect();
-        Ok(Room::open(name.clone(), config, place.sql.clone(), sessions)?)
+        Ok(Room::open(name.clone(), config, place.sql.clone(), sessions, &mut moment)?)
     }
 
     fn perform(&mut self, from: &RoomName, effect: Effect) {

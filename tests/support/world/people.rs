@@ -106,9 +106,19 @@ impl World {
 
     /// Closes a socket.
     pub(crate) fn leave(&mut self, conn: ConnId) {
+        self.close(conn, Farewell::Said);
+    }
+
+    /// Loses a socket's connection, and lets the server find out.
+    pub(crate) fn lose_signal(&mut self, conn: ConnId) {
+        self.close(conn, Farewell::Missing);
+    }
+
+    fn close(&mut self, conn: ConnId, farewell: Farewell) {
         let home = self.home(conn);
-        if let Some(session) = self.place(&home).sessions.remove(&conn) {
-            self.take(&home, Input::Closed(session)).ok();
+        if let Some(session) = self.place(&home).sessions.get(&conn).cloned() {
+            self.take(&home, Input::Closed(session, farewell)).ok();
+            self.place(&home).sessions.remove(&conn);
         }
     }
 

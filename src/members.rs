@@ -1,0 +1,146 @@
+//! Who is owed what: each device of a user, in this room and in those that it subscribed to from here.
+//!
+//! A row is written when somebody comes and when they go, not with every message: while a socket is open, the socket
+//! knows how far it is.
+
+use crate::id::{Cursor, Epoch, Id, RoomName, Seq};
+use crate::moment::Millis;
+use crate::sql::{Sql, StoreError, Value, one};
+
+/// One device of one user. The devices that do not name themselves are one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Who {
+    /// Whose.
+    pub user: Id,
+    /// Which one.
+    pub device: Option<Id>,
+}
+
+/// What is known of a member who is not here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Absence {
+    /// How far it is. Without it, the followed room knows.
+    pub cursor: Option<Cursor>,
+    /// When it was last heard, if its connection broke: what it was sent later may not have arrived.
+    pub alive: Option<Millis>,
+}
+
+/// A member of this very room, as far as it is written down.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Who.
+    pub who: Who,
+    /// The newest message before it came.
+    pub first: Seq,
+    /// How far it is.
+    pub cursor: Seq,
+    /// Whether it confirms what it gets.
+    pub acks: bool,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub struct Members<S> {
+    sql: S,
+    /// Milliseconds for which who has gone is still a member.
+    ttl: u64,
+}
+
+impl<S: Sql> Members<S> {
+    /// Opens the store.
+    pub const fn open(sql: S, ttl: u64) -> Self {
+        Self { sql, ttl }
+    }
+
+    /// Somebody opened a socket in this room, and hears what comes after `from`.
+    pub fn arrive(&self, room: &RoomName, who: &Who, from: Cursor, acks: bool) -> Result<(), StoreError> {
+        let statement = "INSERT INTO members (room, user, device, first, epoch, cursor, acks, away)
+            VALUES (?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (room, user, device) DO UPDATE SET
+            epoch = excluded.epoch, cursor = excluded.cursor, alive = NULL, acks = excluded.acks, away = 0";
+        let (epoch, seq) = (Value::from(&from.epoch), Value::from(from.seq.0));
+        let [room, user, device] = key(room, who);
+        self.sql.exec(statement, &[room, user, device, seq.clone(), epoch, seq, u64::from(acks).into()]).map(drop)
+    }
+
+    /// The last socket of somebody has closed.
+    pub fn depart(&self, room: &RoomName, who: &Who, absence: Absence, now: Millis) -> Result<(), StoreError> {
+        let Absence { cursor, alive } = absence;
+        let epoch = cursor.map_or(Value::Null, |cursor| (&cursor.epoch).into());
+        let seq = cursor.map_or(Value::Null, |cursor| cursor.seq.0.into());
+        let alive = alive.map_or(Value::Null, |alive| alive.0.into());
+        let statement = "INSERT INTO members (room, user, device, first, epoch, cursor, alive, acks, away)
+            VALUES (?, ?, ?, 0, ?, ?, ?, 0, ?) ON CONFLICT (room, user, device) DO UPDATE SET
+            epoch = excluded.epoch, cursor = excluded.cursor, alive = excluded.alive, away = excluded.away";
+        let [room, user, device] = key(room, who);
+        self.sql.exec(statement, &[room, user, device, epoch, seq, alive, now.0.max(1).into()]).map(drop)
+    }
+
+    /// What is known of somebody who was here and is not, having gone not too long ago or without a trace.
+    pub fn absence(&self, room: &RoomName, who: &Who, now: Millis) -> Result<Option<Absence>, StoreError> {
+        let statement = "SELECT epoch, cursor, alive FROM members
+            WHERE room = ? AND user = ? AND device = ? AND (away = 0 OR away > ?)";
+        let [room, user, device] = key(room, who);
+        let rows = self.sql.exec(statement, &[room, user, device, self.oldest(now)])?;
+        Ok(rows.into_iter().next().and_then(absence))
+    }
+
+    /// Somebody is no member any more.
+    pub fn remove(&self, room: &RoomName, who: &Who) -> Result<(), StoreError> {
+        let statement = "DELETE FROM members WHERE room = ? AND user = ? AND device = ?";
+        self.sql.exec(statement, &key(room, who)).map(drop)
+    }
+
+    /// Whether anybody is owed messages of that room.
+    pub fn has_any(&self, room: &RoomName) -> Result<bool, StoreError> {
+        Ok(one(self.sql.exec("SELECT 1 FROM members WHERE room = ? LIMIT 1", &[room.into()])?).number().is_some())
+    }
+
+    /// The runtime was killed: whoever was in `room`, and heard `attended` with it, is not here.
+    pub fn abandon_elsewhere(&self, room: &RoomName, attended: &RoomName, now: Millis) -> Result<(), StoreError> {
+        let statement = "INSERT OR IGNORE INTO members (room, user, device, first, acks, away)
+            SELECT ?, user, device, 0, 0, ? FROM members WHERE room = ? AND away = 0";
+        self.sql.exec(statement, &[attended.into(), now.0.max(1).into(), room.into()]).map(drop)
+    }
+
+    /// The runtime was killed: whoever was here is not. They have got everything up to `floor`, unless they would say.
+    pub fn abandon(&self, room: &RoomName, floor: Seq, now: Millis) -> Result<(), StoreError> {
+        let statement = "UPDATE members SET away = ?, cursor = CASE acks WHEN 0 THEN max(cursor, ?) ELSE cursor END
+            WHERE room = ? AND away = 0";
+        self.sql.exec(statement, &[now.0.max(1).into(), floor.0.into(), room.into()]).map(drop)
+    }
+
+    /// Those of this room, whether they are here or not.
+    pub fn of(&self, room: &RoomName) -> Result<Vec<Member>, StoreError> {
+        let statement = "SELECT user, device, first, cursor, acks FROM members WHERE room = ?";
+        Ok(self.sql.exec(statement, &[room.into()])?.into_iter().filter_map(member).collect())
+    }
+
+    /// Forgets who has been away for too long, and says whether anybody is left.
+    pub fn clean(&self, now: Millis) -> Result<bool, StoreError> {
+        self.sql.exec("DELETE FROM members WHERE away > 0 AND away <= ?", &[self.oldest(now)])?;
+        Ok(one(self.sql.exec("SELECT 1 FROM members LIMIT 1", &[])?).number().is_some())
+    }
+
+    /// Who went then or before is forgotten.
+    fn oldest(&self, now: Millis) -> Value {
+        now.0.saturating_sub(self.ttl).into()
+    }
+}
+
+fn key(room: &RoomName, who: &Who) -> [Value; 3] {
+    [room.into(), (&who.user).into(), who.device.as_ref().map_or("", Id::as_str).into()]
+}
+
+fn absence(row: Vec<Value>) -> Option<Absence> {
+    let [epoch, seq, alive] = <[Value; 3]>::try_from(row).ok()?;
+    let epoch = epoch.text().and_then(|epoch| epoch.parse::<Epoch>().ok());
+    let cursor = epoch.zip(seq.number()).map(|(epoch, seq)| Cursor { epoch, seq: Seq(seq) });
+    Some(Absence { cursor, alive: alive.number().map(Millis) })
+}
+
+fn member(row: Vec<Value>) -> Option<Member> {
+    let [user, device, first, cursor, acks] = <[Value; 5]>::try_from(row).ok()?;
+    let device = device.text()?.parse().ok();
+    let who = Who { user: user.text()?.parse().ok()?, device };
+    Some(Member { who, first: Seq(first.number()?), cursor: Seq(cursor.number()?), acks: acks.number()? > 0 })
+}

@@ -1,0 +1,68 @@
+//! How far one connection is in the rooms that it subscribed to. It is kept with the socket: it sleeps and dies with it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{RoomName, Seq, fingerprint};
+
+/// How far a connection is in one room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Everything up to this has been sent to it.
+    pub seq: Seq,
+    /// Everything up to this has been confirmed by it, if it confirms at all.
+    pub acked: Seq,
+    /// Whether it has to be sent what it missed before it hears anything live.
+    pub behind: bool,
+}
+
+/// By room. The names would be too long for a socket to carry, so they are shortened: to 48 bits of their fingerprint,
+/// a whole number in JavaScript. Of 100 rooms, two look the same once in 50 thousand million connections.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<Packed>", into = "Vec<Packed>")]
+pub struct Reaches(BTreeMap<u64, Reach>);
+
+/// Room, sent, confirmed, behind.
+type Packed = (u64, u64, u64, u8);
+
+impl Reaches {
+    /// How far the connection is in that room, if it hears it.
+    pub fn get(&self, room: &RoomName) -> Option<Reach> {
+        self.0.get(&short(room)).copied()
+    }
+
+    /// It is this far in that room.
+    pub fn set(&mut self, room: &RoomName, reach: Reach) {
+        self.0.insert(short(room), reach);
+    }
+
+    /// It hears that room no more.
+    pub fn remove(&mut self, room: &RoomName) {
+        self.0.remove(&short(room));
+    }
+
+    /// Whether it hears no room.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn short(room: &RoomName) -> u64 {
+    fingerprint(&room.to_string()) >> 16
+}
+
+impl From<Vec<Packed>> for Reaches {
+    fn from(packed: Vec<Packed>) -> Self {
+        let unpack =
+            |(room, seq, acked, behind): Packed| (room, Reach { seq: Seq(seq), acked: Seq(acked), behind: behind > 0 });
+        Self(packed.into_iter().map(unpack).collect())
+    }
+}
+
+impl From<Reaches> for Vec<Packed> {
+    fn from(reaches: Reaches) -> Self {
+        let pack = |(room, reach): (u64, Reach)| (room, reach.seq.0, reach.acked.0, u8::from(reach.behind));
+        reaches.0.into_iter().map(pack).collect()
+    }
+}

@@ -1,0 +1,195 @@
+//! Who comes and who goes, and what is written down of it, so that nobody misses anything meanwhile.
+
+use super::Room;
+use crate::id::{ConnId, Cursor, Kind, RoomName, Seq};
+use crate::limits::DAY;
+use crate::link::Call;
+use crate::marks::Progress;
+use crate::members::{Absence, Who};
+use crate::moment::Millis;
+use crate::protocol::Start;
+use crate::session::Session;
+use crate::sql::{Sql, StoreError};
+use crate::subscriptions::{Gone, Want};
+use crate::turn::{Farewell, Turn};
+
+impl<S: Sql> Room<S> {
+    /// Makes good for what this room did not live to do: some sockets may not have been sent the newest messages, and
+    /// others may have vanished with the runtime.
+    pub(super) fn wake_up(&mut self, noted: Progress, gone: Vec<Gone>, now: Millis) -> Result<(), StoreError> {
+        for (room, _, who) in gone {
+            self.members.depart(&room, &who, Absence { cursor: None, alive: None }, now)?;
+        }
+        if self.name.kind() == Kind::User {
+            self.subscriptions.attend(&RoomName::system(), self.peers.keys().copied())?;
+        }
+        if self.peers.is_empty() {
+            return self.find_abandoned(noted.sent, now);
+        }
+        self.remember_reaches(now);
+        self.queue_unsent(noted.sent)
+    }
+
+    /// The newest message may have been on its way to whoever was here when the runtime was killed.
+    fn find_abandoned(&mut self, sent: Seq, now: Millis) -> Result<(), StoreError> {
+        if !self.marks.is_occupied() {
+            return Ok(());
+        }
+        if self.name.kind() == Kind::User {
+            self.members.abandon_elsewhere(&self.name, &RoomName::system(), now)?;
+        }
+        let floor = sent.min(Seq(self.log.head().0.saturating_sub(1)));
+        self.members.abandon(&self.name, floor, now)?;
+        self.marks.occupy(false)
+    }
+
+    /// Each socket knows how far it is in the rooms it subscribed to; who was behind goes on reading.
+    fn remember_reaches(&mut self, now: Millis) {
+        for (conn, peer) in &self.peers {
+            for room in self.subscriptions.heard_by(*conn) {
+                let Some(reach) = peer.session.reaches.get(&room) else { continue };
+                self.subscriptions.reached(&room, reach.seq);
+                if reach.behind {
+                    self.subscriptions.read_at(&room, *conn, now);
+                }
+            }
+        }
+    }
+
+    /// A socket was opened: it is welcomed, from where it wants to go on or from where its user was.
+    pub(super) fn opened(&mut self, turn: &mut Turn, mut session: Session) -> Result<(), StoreError> {
+        let (conn, who, now) = (session.conn, session.who(), turn.moment.now);
+        let start = self.start(session.resume.take(), &who, now)?;
+        session.behind = (start.seq < self.sent()).then_some(start.seq);
+        session.acked = session.acks.then_some(start.seq);
+        self.arrive(&session, start, now)?;
+        turn.attach(session.clone());
+        self.peers.insert(conn, super::Peer::new(session));
+        self.welcome(turn, conn, start);
+        if self.name.kind() == Kind::User {
+            self.await_room(turn, conn, &RoomName::system(), None)?;
+        }
+        Ok(())
+    }
+
+    fn arrive(&mut self, session: &Session, Start { epoch, seq, .. }: Start, now: Millis) -> Result<(), StoreError> {
+        self.members.arrive(&self.name, &session.who(), Cursor { epoch, seq }, session.acks)?;
+        self.marks.occupy(true)?;
+        self.remember_to_clean(now)
+    }
+
+    /// Where somebody begins to hear this room: after what it has, or had when it went; a newcomer from now on.
+    pub(super) fn start(&self, resume: Option<Cursor>, who: &Who, now: Millis) -> Result<Start, StoreError> {
+        let (epoch, sent) = (self.marks.epoch(), self.sent());
+        let cursor = match resume {
+            Some(cursor) => cursor,
+            None => match self.returning(who, now)? {
+                Some(seq) => Cursor { epoch, seq },
+                None => return Ok(Start { epoch, seq: sent, recovered: None }),
+            },
+        };
+        let recovered = cursor.epoch == epoch && self.log.reaches(cursor.seq);
+        let seq = if recovered { cursor.seq } else { sent };
+        Ok(Start { epoch, seq, recovered: Some(recovered) })
+    }
+
+    /// How far somebody was who was here before and has no other socket open.
+    fn returning(&self, who: &Who, now: Millis) -> Result<Option<Seq>, StoreError> {
+        if self.has(who) {
+            return Ok(None);
+        }
+        let Some(Absence { cursor: Some(cursor), alive }) = self.members.absence(&self.name, who, now)? else {
+            return Ok(None);
+        };
+        self.heard_by_then(cursor.seq, alive).map(Some)
+    }
+
+    /// What has surely arrived of all up to `seq`, from somebody who was last heard then.
+    pub(super) fn heard_by_then(&self, seq: Seq, alive: Option<Millis>) -> Result<Seq, StoreError> {
+        alive.map_or(Ok(seq), |alive| Ok(self.log.taken_by(alive)?.min(seq)))
+    }
+
+    fn has(&self, who: &Who) -> bool {
+        self.peers.values().any(|peer| peer.session.user == who.user && peer.session.device == who.device)
+    }
+
+    /// A connection is gone. What is written of its user is written now; the user's room is told, which counts it.
+    pub(super) fn forget(&mut self, turn: &mut Turn, session: Session, farewell: Farewell) -> Result<(), StoreError> {
+        let conn = session.conn;
+        if self.name.kind() != Kind::User {
+            turn.call(RoomName::new(Kind::User, session.user), Call::Release { conn });
+        }
+        let Some(peer) = self.peers.remove(&conn) else { return Ok(()) };
+        let alive = if farewell == Farewell::Missing && !peer.session.acks { peer.pinged } else { None };
+        let now = turn.moment.now;
+        self.depart(&peer.session, alive, now)?;
+        for room in self.subscriptions.heard_by(conn) {
+            self.depart_from(&room, &peer.session, alive, now)?;
+        }
+        let mut all = self.subscriptions.of(conn).into_iter().chain([RoomName::system()]);
+        all.try_for_each(|room| self.subscriptions.remove(&room, conn).map(drop))
+    }
+
+    /// Notes how far somebody is whose last socket here has closed.
+    fn depart(&mut self, session: &Session, alive: Option<Millis>, now: Millis) -> Result<(), StoreError> {
+        let who = session.who();
+        if !self.has(&who) {
+            let seq = session.acked.or(session.behind).unwrap_or_else(|| self.sent());
+            let cursor = Some(Cursor { epoch: self.marks.epoch(), seq });
+            self.members.depart(&self.name, &who, Absence { cursor, alive }, now)?;
+        }
+        self.marks.occupy(!self.peers.is_empty())?;
+        self.remember_to_clean(now)
+    }
+
+    /// The same, of a room that it had subscribed to.
+    fn depart_from(
+        &self,
+        room: &RoomName,
+        session: &Session,
+        alive: Option<Millis>,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let who = session.who();
+        let others = self.subscriptions.subscribers(room).into_iter().filter(|conn| *conn != session.conn);
+        let mut others = others.filter_map(|conn| self.peers.get(&conn));
+        let (Some(reach), Some(head)) = (session.reaches.get(room), self.subscriptions.cursor(room)) else {
+            return Ok(());
+        };
+        if others.any(|peer| peer.session.who() == who) {
+            return Ok(());
+        }
+        let seq = if session.acks { reach.acked } else { reach.seq };
+        self.members.depart(room, &who, Absence { cursor: Some(Cursor { epoch: head.epoch, seq }), alive }, now)
+    }
+
+    /// From where on somebody wants to hear a room: after what it has, or had when it went, or from now on.
+    pub(super) fn want(
+        &self,
+        room: &RoomName,
+        conn: ConnId,
+        cursor: Option<Cursor>,
+        now: Millis,
+    ) -> Result<Want, StoreError> {
+        let Some(peer) = self.peers.get(&conn) else { return Ok(Want::Live) };
+        match cursor {
+            Some(cursor) => Ok(Want::From(cursor)),
+            None => Ok(self.members.absence(room, &peer.session.who(), now)?.map_or(Want::Live, Want::Back)),
+        }
+    }
+
+    /// Sees to it that what becomes too old is looked for, a day from now.
+    pub(super) fn remember_to_clean(&mut self, now: Millis) -> Result<(), StoreError> {
+        if self.marks.clean().is_none() { self.marks.clean_at(Some(now.plus(DAY))) } else { Ok(()) }
+    }
+
+    /// Forgets what is too old, once a day while there is anything to forget.
+    pub(super) fn clean(&mut self, now: Millis) -> Result<(), StoreError> {
+        if self.marks.clean().is_none_or(|due| now < due) {
+            return Ok(());
+        }
+        let then = Millis(now.0.saturating_sub(self.limits().offline_ttl));
+        let left = [self.log.clean(now)?, self.members.clean(now)?, self.followers.clean(then)?];
+        self.marks.clean_at(left.contains(&true).then(|| now.plus(DAY)))
+    }
+}

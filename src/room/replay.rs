@@ -1,0 +1,117 @@
+//! What a socket missed of its own room comes in pages, before anything live: few at a time, so that who comes back
+//! holds up nobody else, and no further ahead than the client confirms.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::Room;
+use crate::id::{ConnId, Cursor, RoomName, Seq};
+use crate::log::Entry;
+use crate::moment::Millis;
+use crate::peer::Peer;
+use crate::protocol::Start;
+use crate::sql::{Sql, StoreError};
+use crate::turn::Turn;
+
+/// Milliseconds between two rounds of pages.
+const PAUSE: u64 = 5;
+
+impl<S: Sql> Room<S> {
+    /// Sends a page to some of those who are behind. Those at the same place share the reading of it.
+    pub(super) fn replay(&mut self, turn: &mut Turn) -> Result<(), StoreError> {
+        let now = turn.moment.now;
+        if self.next_page().is_none_or(|due| now < due) {
+            return Ok(());
+        }
+        self.replayed = now;
+        let mut pages: BTreeMap<Seq, Rc<[Entry]>> = BTreeMap::new();
+        let behind = self.peers.values().filter_map(|peer| Some((peer.session.conn, waiting_for(peer)?)));
+        let behind: Vec<(ConnId, Seq)> = behind.take(self.limits().pages_per_turn).collect();
+        for (conn, seq) in behind {
+            let page = match pages.get(&seq) {
+                Some(page) => page.clone(),
+                None => pages.entry(seq).or_insert(self.page(seq, self.sent())?.into()).clone(),
+            };
+            self.turn_page(turn, conn, seq, &page);
+        }
+        Ok(())
+    }
+
+    /// When the next page goes to somebody who is behind.
+    pub(super) fn next_page(&self) -> Option<Millis> {
+        self.peers.values().any(|peer| waiting_for(peer).is_some()).then(|| self.replayed.plus(PAUSE))
+    }
+
+    /// What the log has after `seq`, up to `last`, as much as goes at once.
+    pub(super) fn page(&self, seq: Seq, last: Seq) -> Result<Vec<Entry>, StoreError> {
+        if !self.log.reaches(seq) {
+            return Ok(Vec::new());
+        }
+        self.log.after(seq, last, self.limits().page_messages, self.limits().page_bytes)
+    }
+
+    /// Sends a page. Without one there is a hole: the log has moved on while the client took its time.
+    fn turn_page(&mut self, turn: &mut Turn, conn: ConnId, seq: Seq, page: &[Entry]) {
+        let frames: Vec<Rc<str>> = page.iter().map(|entry| entry.frame.as_str().into()).collect();
+        self.spread(turn, vec![conn], &frames);
+        let sent = self.sent();
+        let last = page.last().map_or(sent, |entry| entry.seq);
+        if page.is_empty() && seq < sent {
+            let start = Start { epoch: self.marks.epoch(), seq: sent, recovered: Some(false) };
+            self.subscribed(turn, conn, &self.name.clone(), start);
+        }
+        let room = self.name.clone();
+        let sizes = page.iter().map(|entry| (entry.seq, entry.frame.len()));
+        let (sizes, config): (Vec<_>, _) = (sizes.collect(), self.config.clone());
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        peer.note_sent(&room, &sizes, &config.limits);
+        peer.session.behind = (last < sent).then_some(last);
+        turn.attach(peer.session.clone());
+    }
+
+    /// A client has everything of a room up to that message. Who had been stopped goes on.
+    pub(super) fn acknowledge(&mut self, turn: &mut Turn, conn: ConnId, room: Option<RoomName>, seq: Seq) {
+        let room = room.unwrap_or_else(|| self.name.clone());
+        let (own, config) = (room == self.name, self.config.clone());
+        let Some(peer) = self.peers.get_mut(&conn).filter(|peer| peer.session.acks) else { return };
+        let stopped = peer.flow.is_stopped();
+        peer.flow.confirm(&room, seq, &config.limits);
+        if own {
+            peer.session.acked = peer.session.acked.max(Some(seq));
+        } else if let Some(mut reach) = peer.session.reaches.get(&room) {
+            reach.acked = reach.acked.max(seq.min(reach.seq));
+            peer.session.reaches.set(&room, reach);
+        }
+        turn.attach(peer.session.clone());
+        if stopped && !peer.flow.is_stopped() {
+            self.read_on(conn, turn.moment.now);
+        }
+    }
+
+    /// Begins to hear this very room anew, after that cursor if there is one.
+    pub(super) fn subscribe_own(
+        &mut self,
+        turn: &mut Turn,
+        conn: ConnId,
+        cursor: Option<Cursor>,
+    ) -> Result<(), StoreError> {
+        let Some(peer) = self.peers.get(&conn) else { return Ok(()) };
+        let (who, behind) = (peer.session.who(), peer.session.behind);
+        let start = match cursor {
+            Some(_) => self.start(cursor, &who, turn.moment.now)?,
+            None => Start { epoch: self.marks.epoch(), seq: behind.unwrap_or_else(|| self.sent()), recovered: None },
+        };
+        let sent = self.sent();
+        if let Some(peer) = self.peers.get_mut(&conn) {
+            peer.session.behind = (start.seq < sent).then_some(start.seq);
+            turn.attach(peer.session.clone());
+        }
+        self.subscribed(turn, conn, &self.name.clone(), start);
+        Ok(())
+    }
+}
+
+/// Where somebody is who is behind and may be sent more.
+fn waiting_for(peer: &Peer) -> Option<Seq> {
+    peer.session.behind.filter(|_| !peer.flow.is_stopped())
+}

@@ -1,0 +1,37 @@
+//! All that a room stores, on one page. A room that was made by an older version is brought up to date when it is loaded.
+
+use crate::sql::{Sql, StoreError};
+
+/// What each version added. Only ever append to this list.
+const VERSIONS: [&[&str]; 1] = [&[
+    // The log is a table `log_<n>` a segment; see `log`.
+    "CREATE TABLE segments (n INTEGER PRIMARY KEY, first INTEGER NOT NULL, opened INTEGER NOT NULL, base INTEGER NOT NULL,
+        last INTEGER, closed INTEGER, total INTEGER, ids TEXT, stored INTEGER NOT NULL)",
+    // Who is owed what, in this room and in those that its sockets subscribed to.
+    "CREATE TABLE members (room TEXT NOT NULL, user TEXT NOT NULL, device TEXT NOT NULL, first INTEGER NOT NULL,
+        epoch TEXT, cursor INTEGER, alive INTEGER, acks INTEGER NOT NULL, away INTEGER NOT NULL,
+        PRIMARY KEY (room, user, device)) WITHOUT ROWID",
+    // The rooms that want this room's messages.
+    "CREATE TABLE followers (room TEXT PRIMARY KEY, cursor INTEGER NOT NULL, standing TEXT NOT NULL,
+        since INTEGER NOT NULL) WITHOUT ROWID",
+    // Whose messages this room's sockets want.
+    "CREATE TABLE subscriptions (room TEXT NOT NULL, conn TEXT NOT NULL, user TEXT NOT NULL, device TEXT NOT NULL,
+        PRIMARY KEY (room, conn)) WITHOUT ROWID",
+    "CREATE TABLE upstreams (room TEXT PRIMARY KEY, epoch TEXT NOT NULL) WITHOUT ROWID",
+    // A user's room: the connections elsewhere, until when none may be opened, the tickets that nobody has used.
+    "CREATE TABLE connections (conn TEXT PRIMARY KEY, room TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE bar (one INTEGER PRIMARY KEY, until INTEGER NOT NULL)",
+    "CREATE TABLE tickets (secret TEXT PRIMARY KEY, until INTEGER NOT NULL, rights TEXT NOT NULL) WITHOUT ROWID",
+]];
+
+/// The newest version.
+pub(crate) const VERSION: u64 = VERSIONS.len() as u64;
+
+/// Brings the tables from that version to the newest.
+pub(crate) fn migrate<S: Sql>(sql: &S, version: u64) -> Result<(), StoreError> {
+    if version > VERSION {
+        return Err(StoreError(format!("version {version} of the tables is newer than this worker")));
+    }
+    let missing = VERSIONS.iter().zip(1..).filter(|(_, added)| *added > version);
+    missing.flat_map(|(tables, _)| tables.iter()).try_for_each(|table| sql.exec(table, &[]).map(drop))
+}
