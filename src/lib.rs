@@ -29,6 +29,7 @@ pub mod moment;
 pub mod origin;
 pub mod peer;
 pub mod protocol;
+pub mod query;
 pub mod room;
 pub mod route;
 pub mod session;
