@@ -8,6 +8,8 @@ mod fault;
 mod object;
 mod reply;
 mod sql;
+#[cfg(feature = "fault-injection")]
+mod tally;
 mod user;
 
 use std::cell::OnceCell;

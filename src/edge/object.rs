@@ -74,6 +74,8 @@ impl DurableObject for Room {
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
+        #[cfg(feature = "fault-injection")]
+        super::tally::request();
         match request.path().as_str() {
             "/call" => self.0.answer(&request.bytes().await?).await,
             "/counts" => self.0.look(|room| Ok(room.counts())).await,
@@ -95,12 +97,16 @@ impl DurableObject for Room {
     }
 
     async fn alarm(&self) -> Result<Response> {
+        #[cfg(feature = "fault-injection")]
+        super::tally::request();
         self.0.alarm.set(None);
         let woken = self.0.wake().await;
         woken.map_or_else(|refusal| refuse(&refusal), |()| Response::empty())
     }
 
     async fn websocket_message(&self, socket: WebSocket, message: WebSocketIncomingMessage) -> Result<()> {
+        #[cfg(feature = "fault-injection")]
+        super::tally::frame();
         let Some(Session { conn, .. }) = session(&socket) else { return hang_up(&socket) };
         let input = match message {
             WebSocketIncomingMessage::String(text) => Input::Received(conn, text),
@@ -333,6 +339,8 @@ impl Object {
             return;
         }
         self.alarm.set(Some(due));
+        #[cfg(feature = "fault-injection")]
+        super::tally::alarm();
         let date = js_sys::Date::new(&JsValue::from_f64(due.0 as f64));
         if let Err(error) = self.state.storage().set_alarm(ScheduledTime::new(date)).await {
             self.alarm.set(None);
