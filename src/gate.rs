@@ -62,7 +62,11 @@ pub fn admit(request: &Request<'_>, config: &Config, moment: &mut Moment) -> Res
     if request.method == "OPTIONS" {
         return Ok(Admission::Preflight(Route::methods(&Route::at(request.path)?)));
     }
-    match Route::parse(request.method, request.path)? {
+    let route = Route::parse(request.method, request.path)?;
+    if request.upgrade && matches!(route, Route::History(_) | Route::Status(..)) {
+        return Err(Reject::MethodNotAllowed.because("This path opens no socket."));
+    }
+    match route {
         Route::Health => health(request, config, moment),
         Route::Connect(room) => connect(request, config, moment, |claims| granted(claims, room)),
         // A user's own room needs no grant.

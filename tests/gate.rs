@@ -351,10 +351,10 @@ fn a_ticket_opens_sockets_alone() {
     let query = format!("ticket={ticket}");
     assert!(gate::ticket(&upgrade("/api/v1/ws/chat/1", &query), &config, &moment).is_some());
     for path in ["/api/v1/ws/chat/1/messages", "/api/v1/ws/users/ana/messages", "/api/v1/ws/chat/1/messages/m-1"] {
-        for upgraded in [true, false] {
+        for (upgraded, reject) in [(false, Reject::InvalidToken), (true, Reject::MethodNotAllowed)] {
             let request = Request { upgrade: upgraded, ..upgrade(path, &query) };
             assert!(gate::ticket(&request, &config, &moment).is_none(), "{path}");
-            assert_eq!(decide(request), Err(Reject::InvalidToken), "{path}");
+            assert_eq!(decide(request), Err(reject), "{path}");
         }
     }
 }
