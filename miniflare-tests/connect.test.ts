@@ -72,6 +72,7 @@ test("an upgrade that cannot be granted is accepted and closed with the reason",
     [`/chat/${"x".repeat(129)}`, "INVALID_ID"],
     ["/rooms/1", "NOT_FOUND"],
     ["/chat/1/messages", "METHOD_NOT_ALLOWED"],
+    ["/chat/1/messages/m-1", "METHOD_NOT_ALLOWED"],
   ]) {
     using client = new Client(worker.url(`/api/v1/ws${path}?token=${worker.token({})}`, "ws"));
     assert.equal((await client.next()).data.code, code);

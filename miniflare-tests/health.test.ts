@@ -47,7 +47,7 @@ test("paths and methods that do not exist are told apart", async () => {
   for (const [method, path, status, code] of [
     ["GET", "/", 404, "NOT_FOUND"],
     ["POST", "/api/v1/ws/health", 405, "METHOD_NOT_ALLOWED"],
-    ["GET", "/api/v1/ws/chat/1/messages", 405, "METHOD_NOT_ALLOWED"],
+    ["PUT", "/api/v1/ws/chat/1/messages", 405, "METHOD_NOT_ALLOWED"],
     ["POST", "/api/v1/ws/chat/%2e%20/messages", 400, "INVALID_ID"],
   ] as const) {
     const response = await fetch(worker.url(path), { method });

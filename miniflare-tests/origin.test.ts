@@ -107,8 +107,9 @@ test("a preflight needs no token and hears what the path takes", async () => {
     ["/health", "GET"],
     ["", "GET"],
     ["/analysis/1", "GET"],
-    ["/chat/1/messages", "POST"],
-    ["/system/messages", "POST"],
+    ["/tickets", "POST"],
+    ["/chat/1/messages", "GET, POST"],
+    ["/system/messages", "GET, POST"],
   ] as const) {
     const response = await ask(listed, path, { method: "OPTIONS", origin: HOME });
     assert.deepEqual([response.status, await response.text()], [204, ""], path);

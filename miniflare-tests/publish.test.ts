@@ -1,6 +1,7 @@
 // A backend POSTs, everybody in the room has it.
 
 import assert from "node:assert/strict";
+import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import { Client } from "./support/client.ts";
 import { TestWorker } from "./support/worker.ts";
@@ -100,20 +101,54 @@ test("a body that cannot be taken is refused as a whole, with a code and a sente
   assert.deepEqual(await client.drain(), []);
 });
 
-test("a body that does not say its length is cut off at the limit", async () => {
+/** A body of so many bytes, in chunks that come one after the other. */
+function chunks(bytes: number): ReadableStream<Uint8Array> {
   const chunk = new Uint8Array(64 * 1024).fill(32);
-  let sent = 0;
-  const body = new ReadableStream({
-    pull: (controller) => (sent++ < 64 ? controller.enqueue(chunk) : controller.close()),
-  });
-  const response = await fetch(worker.url("/api/v1/ws/chat/1/messages"), {
-    method: "POST",
-    headers: { authorization: `Bearer ${worker.token({ role: "service" })}` },
-    body,
-    duplex: "half",
-  } as RequestInit);
-  assert.equal(response.status, 413);
+  let left = bytes / chunk.length;
+  return new ReadableStream({ pull: (to) => (left-- > 0 ? to.enqueue(chunk) : to.close()) });
+}
+
+test("a body over the limit is heard to its end and refused, whether it says its length or not", async () => {
+  const url = worker.url("/api/v1/ws/chat/1/messages");
+  const headers = { authorization: `Bearer ${worker.token({ role: "service" })}` };
+  for (const mebibytes of [2, 4, 15]) {
+    for (const body of [new Uint8Array(mebibytes << 20), chunks(mebibytes << 20)]) {
+      const response = await fetch(url, { method: "POST", headers, body, duplex: "half" } as RequestInit);
+      assert.equal(response.status, 413, `${mebibytes} MiB`);
+      assert.equal(((await response.json()) as { error: { code: string } }).error.code, "TOO_LARGE");
+    }
+  }
 });
+
+/** What comes back for a body without an end until the connection ends, on a bare socket: it may be cut off unheard. */
+async function flood(length: string): Promise<string> {
+  const { hostname, port } = new URL(worker.url("/"));
+  const socket = connect(Number(port), hostname);
+  const ended = new Promise((resolve) => socket.on("close", resolve));
+  let answer = "";
+  socket.on("data", (data) => {
+    answer += data;
+  });
+  socket.on("error", () => {});
+  const token = worker.token({ role: "service" });
+  socket.write(
+    `POST /api/v1/ws/chat/1/messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n${length}\r\n`,
+  );
+  const chunk = `10000\r\n${" ".repeat(0x10000)}\r\n`;
+  const pour = () => {
+    while (!socket.destroyed && socket.write(chunk));
+  };
+  socket.on("drain", pour);
+  pour();
+  await ended;
+  return answer;
+}
+
+for (const length of ["transfer-encoding: chunked\r\n", `content-length: ${2 ** 40}\r\n`]) {
+  test(`a body without an end is cut off (${length.trim()})`, { timeout: 30_000 }, async () => {
+    assert.match(await flood(length), /^$|^HTTP\/1.1 413 /);
+  });
+}
 
 test("the largest message that fits comes through whole", async () => {
   using client = await open("/chat/large");

@@ -169,14 +169,9 @@ impl Reject {
         self.row().meaning
     }
 
-    /// The header that HTTP wants beside this status.
-    pub const fn header(self) -> Option<(&'static str, &'static str)> {
-        if let Self::InvalidToken = self { Some(("www-authenticate", "Bearer")) } else { None }
-    }
-
     /// This refusal with a sentence of its own, where the general one does not say enough.
     pub fn because(self, message: impl Into<Cow<'static, str>>) -> Refusal {
-        Refusal { reject: self, message: message.into(), wait: None }
+        Refusal { reject: self, message: message.into(), wait: None, methods: None }
     }
 }
 
@@ -189,6 +184,8 @@ pub struct Refusal {
     pub message: Cow<'static, str>,
     /// How many milliseconds to wait before trying again.
     pub wait: Option<u64>,
+    /// The methods that would have done.
+    pub methods: Option<String>,
 }
 
 impl Refusal {
@@ -196,6 +193,14 @@ impl Refusal {
     #[must_use]
     pub fn after(self, wait: u64) -> Self {
         Self { wait: Some(wait), ..self }
+    }
+
+    /// The headers that HTTP wants beside the status.
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        let token = (self.reject == Reject::InvalidToken).then(|| ("www-authenticate", "Bearer".to_owned()));
+        let methods = self.methods.as_ref().map(|methods| ("allow", methods.clone()));
+        let wait = self.wait.map(|wait| ("retry-after", wait.div_ceil(1_000).to_string()));
+        [token, methods, wait].into_iter().flatten().collect()
     }
 }
 
@@ -261,6 +266,17 @@ mod tests {
         for reject in Reject::ALL {
             assert!((400..600).contains(&reject.status()), "{reject:?}");
             assert!(reject.meaning().ends_with('.'), "{reject:?}");
+        }
+    }
+
+    #[test]
+    fn http_hears_what_its_headers_can_say() {
+        let headers = |refusal: Refusal| refusal.headers();
+        assert_eq!(headers(Reject::InvalidToken.into()), [("www-authenticate", "Bearer".to_owned())]);
+        assert_eq!(headers(Reject::RateLimit.into()), []);
+        for (wait, seconds) in [(1, "1"), (1_000, "1"), (1_001, "2"), (30_000, "30")] {
+            let refusal = Refusal::from(Reject::RateLimit).after(wait);
+            assert_eq!(headers(refusal), [("retry-after", seconds.to_owned())], "{wait}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! The worker's settings, read once by a pure function; `tests/contract.rs` ties them to wrangler.toml and the README.
 
+use std::ops::RangeInclusive;
+
 use crate::auth::{self, Claims, Keys};
 use crate::limits::Limits;
 use crate::moment::Millis;
@@ -16,16 +18,42 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 8] = [
+pub const SETTINGS: [Setting; 14] = [
     Setting { name: "ALLOWED_ORIGINS", default: "empty: any origin", secret: false },
     Setting { name: "BATCH_WINDOW_MS", default: "100", secret: false },
     Setting { name: "JWT_SECRET_KEY", default: "none: every token is refused", secret: true },
+    Setting { name: "LOG_MAX_AGE_SECONDS", default: "604800", secret: false },
+    Setting { name: "LOG_MAX_BYTES", default: "67108864", secret: false },
+    Setting { name: "LOG_MAX_MESSAGES", default: "10000", secret: false },
     Setting { name: "MAX_MESSAGE_BYTES", default: "1048576", secret: false },
     Setting { name: "MAX_SOCKETS_PER_ROOM", default: "32768", secret: false },
+    Setting { name: "MAX_UNACKED", default: "1000", secret: false },
+    Setting { name: "MAX_UNACKED_BYTES", default: "1048576", secret: false },
+    Setting { name: "OFFLINE_TTL_SECONDS", default: "604800", secret: false },
     Setting { name: "PING_TIMEOUT_MS", default: "60000", secret: false },
     Setting { name: "REQUIRE_ROOM_GRANTS", default: "false", secret: false },
     Setting { name: "SWEEP_INTERVAL_MS", default: "300000", secret: false },
 ];
+
+/// Milliseconds in a second: settings that end in `_SECONDS` are limits in milliseconds.
+const SECOND: u64 = 1_000;
+
+/// The settings that are numbers: what each sets, how many of the limit's units are one of its own, what it may be.
+fn numbers(limits: &mut Limits) -> [(&'static str, &mut u64, u64, RangeInclusive<u64>); 11] {
+    [
+        ("BATCH_WINDOW_MS", &mut limits.batch_window, 1, 0..=1_000),
+        ("LOG_MAX_AGE_SECONDS", &mut limits.log_age, SECOND, 3_600..=31_536_000),
+        ("LOG_MAX_BYTES", &mut limits.log_bytes, 1, 1_048_576..=8_589_934_592),
+        ("LOG_MAX_MESSAGES", &mut limits.log_messages, 1, 100..=1_000_000),
+        ("MAX_MESSAGE_BYTES", &mut limits.message_bytes, 1, 1_024..=1_900_000),
+        ("MAX_SOCKETS_PER_ROOM", &mut limits.sockets_per_room, 1, 1..=32_768),
+        ("MAX_UNACKED", &mut limits.unacked_messages, 1, 1..=100_000),
+        ("MAX_UNACKED_BYTES", &mut limits.unacked_bytes, 1, 1_024..=67_108_864),
+        ("OFFLINE_TTL_SECONDS", &mut limits.offline_ttl, SECOND, 0..=31_536_000),
+        ("PING_TIMEOUT_MS", &mut limits.silence, 1, 1_000..=86_400_000),
+        ("SWEEP_INTERVAL_MS", &mut limits.sweep_interval, 1, 1_000..=86_400_000),
+    ]
+}
 
 /// The settings, parsed.
 #[derive(Debug, Default)]
@@ -59,21 +87,15 @@ impl Config {
             Ok(keys) => config.keys = Some(keys),
             Err(problem) => config.problems.push(problem),
         }
-        let Limits { batch_window, message_bytes, silence, sockets_per_room, sweep_interval, .. } = &mut config.limits;
-        for (name, limit, range) in [
-            ("BATCH_WINDOW_MS", batch_window, 0..=1_000),
-            ("MAX_MESSAGE_BYTES", message_bytes, 1_024..=1_900_000),
-            ("MAX_SOCKETS_PER_ROOM", sockets_per_room, 1..=32_768),
-            ("PING_TIMEOUT_MS", silence, 1_000..=86_400_000),
-            ("SWEEP_INTERVAL_MS", sweep_interval, 1_000..=86_400_000),
-        ] {
+        for (name, limit, unit, range) in numbers(&mut config.limits) {
             let Some(text) = lookup(name) else { continue };
-            match text.parse() {
-                Ok(number) if range.contains(&number) => *limit = number,
+            match text.parse::<u64>() {
+                Ok(number) if range.contains(&number) => *limit = number.saturating_mul(unit),
                 _ => config.problems.push(format!(
-                    "{name} must be {} to {}, not {text:?}: {limit} holds",
+                    "{name} must be {} to {}, not {text:?}: {} holds",
                     range.start(),
-                    range.end()
+                    range.end(),
+                    *limit / unit
                 )),
             }
         }
@@ -134,6 +156,26 @@ mod tests {
             let config = parse(&[("JWT_SECRET_KEY", SECRET), ("MAX_MESSAGE_BYTES", bad)]);
             assert_eq!(config.limits.message_bytes, 1 << 20);
             assert!(config.problems[0].contains(bad));
+        }
+    }
+
+    #[test]
+    fn what_is_set_in_seconds_holds_in_milliseconds() {
+        let config =
+            parse(&[("LOG_MAX_AGE_SECONDS", "3600"), ("OFFLINE_TTL_SECONDS", "0"), ("LOG_MAX_BYTES", "8589934592")]);
+        let Limits { log_age, offline_ttl, log_bytes, .. } = config.limits;
+        assert_eq!((log_age, offline_ttl, log_bytes), (3_600_000, 0, 8 << 30));
+        let config = parse(&[("JWT_SECRET_KEY", SECRET), ("LOG_MAX_AGE_SECONDS", "3599")]);
+        assert_eq!(config.problems, ["LOG_MAX_AGE_SECONDS must be 3600 to 31536000, not \"3599\": 604800 holds"]);
+    }
+
+    #[test]
+    fn every_number_may_be_what_it_is_by_default() {
+        let mut limits = Limits::default();
+        for (name, limit, unit, range) in numbers(&mut limits) {
+            let setting = SETTINGS.iter().find(|setting| setting.name == name).unwrap();
+            assert_eq!(setting.default, (*limit / unit).to_string(), "{name}");
+            assert!(range.contains(&(*limit / unit)), "{name}");
         }
     }
 

@@ -4,9 +4,11 @@ use crate::auth::{self, Claims};
 use crate::code::{Refusal, Reject};
 use crate::config::Config;
 use crate::grants;
-use crate::id::{ConnId, Kind, RoomName};
+use crate::history::Range;
+use crate::id::{ConnId, Id, Kind, RoomName};
 use crate::moment::Moment;
 use crate::protocol::SUBPROTOCOL;
+use crate::query::Query;
 use crate::reach::Reaches;
 use crate::route::Route;
 use crate::session::{ConnectionType, Session};
@@ -41,10 +43,14 @@ pub enum Admission {
     Disconnect(RoomName),
     /// Ask how the worker is, and one room if it is named.
     Health(Option<RoomName>),
-    /// Hear, as a browser, what the path takes: the route's method.
-    Preflight(&'static str),
+    /// Read what was published in a room.
+    History(RoomName, Range),
+    /// Hear, as a browser, what the path takes: its methods.
+    Preflight(String),
     /// Publish in a room.
     Publish(RoomName),
+    /// Ask what became of a message of a room.
+    Status(RoomName, Id),
     /// Have a ticket, in the name of this token.
     Ticket(Claims),
 }
@@ -55,9 +61,13 @@ pub fn admit(request: &Request<'_>, config: &Config, moment: &mut Moment) -> Res
         return Err(Reject::OriginNotAllowed.into());
     }
     if request.method == "OPTIONS" {
-        return Ok(Admission::Preflight(Route::at(request.path)?.method()));
+        return Ok(Admission::Preflight(Route::methods(&Route::at(request.path)?)));
     }
-    match Route::parse(request.method, request.path)? {
+    let route = Route::parse(request.method, request.path)?;
+    if request.upgrade && matches!(route, Route::History(_) | Route::Status(..)) {
+        return Err(Reject::MethodNotAllowed.because("This path opens no socket."));
+    }
+    match route {
         Route::Health => health(request, config, moment),
         Route::Connect(room) => connect(request, config, moment, |claims| granted(claims, room)),
         // A user's own room needs no grant.
@@ -65,8 +75,15 @@ pub fn admit(request: &Request<'_>, config: &Config, moment: &mut Moment) -> Res
             connect(request, config, moment, |claims| Ok(RoomName::new(Kind::User, claims.user.clone())))
         }
         Route::Disconnect(room) => granted(&service(request, config, moment)?, room).map(Admission::Disconnect),
-        Route::Ticket => authenticate(request, config, moment).map(Admission::Ticket),
+        Route::History(room) => {
+            let room = readable(&authenticate(request, config, moment)?, room)?;
+            Query(request.query).range().map(|range| Admission::History(room, range))
+        }
         Route::Publish(room) => granted(&service(request, config, moment)?, room).map(Admission::Publish),
+        Route::Status(room, id) => {
+            granted(&service(request, config, moment)?, room).map(|room| Admission::Status(room, id))
+        }
+        Route::Ticket => authenticate(request, config, moment).map(Admission::Ticket),
     }
 }
 
@@ -81,7 +98,8 @@ fn connect(
     if !request.upgrade {
         return Err(Reject::UpgradeRequired.into());
     }
-    let connection_type = parameter(request.query, "connection_type");
+    let query = Query(request.query);
+    let connection_type = query.get("connection_type");
     let agreed = agree(request.protocols);
     let session = Session {
         conn: ConnId(moment.uuid()),
@@ -90,9 +108,9 @@ fn connect(
         connection_type: connection_type.as_deref().and_then(ConnectionType::parse).unwrap_or_default(),
         batches: agreed.is_some(),
         rooms: claims.rooms,
-        device: None,
-        acks: false,
-        resume: None,
+        device: query.device()?,
+        acks: query.acks(),
+        resume: query.cursor()?,
         behind: None,
         acked: None,
         reaches: Reaches::default(),
@@ -102,7 +120,7 @@ fn connect(
 
 /// Anyone may ask how the worker is; how a room is, only a service that may enter it.
 fn health(request: &Request<'_>, config: &Config, moment: &Moment) -> Result<Admission, Refusal> {
-    let Some(room) = parameter(request.query, "room") else { return Ok(Admission::Health(None)) };
+    let Some(room) = Query(request.query).get("room") else { return Ok(Admission::Health(None)) };
     let claims = service(request, config, moment)?;
     let room = room.parse().map_err(|invalid: crate::id::InvalidId| Reject::InvalidId.because(invalid.0))?;
     granted(&claims, room).map(|room| Admission::Health(Some(room)))
@@ -111,6 +129,17 @@ fn health(request: &Request<'_>, config: &Config, moment: &Moment) -> Result<Adm
 /// The room, if the token opens it.
 fn granted(claims: &Claims, room: RoomName) -> Result<RoomName, Refusal> {
     grants::check(claims.rooms.as_ref(), &room).map(|()| room)
+}
+
+/// The room, if the token may read what was published there: what a user's room and the one for everybody say is heard
+/// without a grant, so it is read without one.
+fn readable(claims: &Claims, room: RoomName) -> Result<RoomName, Refusal> {
+    match room.kind() {
+        Kind::System => Ok(room),
+        Kind::User if *room.id() == claims.user => Ok(room),
+        Kind::User if !claims.service => Err(Reject::Forbidden.because("That is for the user itself, or a service.")),
+        Kind::Analysis | Kind::Chat | Kind::Investigation | Kind::User => granted(claims, room),
+    }
 }
 
 fn service(request: &Request<'_>, config: &Config, moment: &Moment) -> Result<Claims, Refusal> {
@@ -140,7 +169,7 @@ pub fn ticket(request: &Request<'_>, config: &Config, moment: &Moment) -> Option
     if !request.upgrade || !for_socket || !config.origins.allow(request.origin) || token(request).is_some() {
         return None;
     }
-    let ticket = parameter(request.query, "ticket")?;
+    let ticket = Query(request.query).get("ticket")?;
     let (user, secret) = auth::read_ticket(&ticket, config.keys.as_ref()?, moment.now)?;
     Some((RoomName::new(Kind::User, user), secret))
 }
@@ -150,14 +179,9 @@ fn token(request: &Request<'_>) -> Option<String> {
     let header = request.authorization.and_then(|header| header.split_once(' '));
     let header = header.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
     let protocol = || protocols(request).find_map(|offered| offered.strip_prefix("bearer."));
-    header.or_else(protocol).map(str::to_owned).or_else(|| parameter(request.query, "token"))
+    header.or_else(protocol).map(str::to_owned).or_else(|| Query(request.query).get("token"))
 }
 
 fn protocols<'a>(request: &Request<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
     request.protocols.unwrap_or_default().split(',').map(str::trim)
-}
-
-fn parameter(query: &str, name: &str) -> Option<String> {
-    let mut pairs = form_urlencoded::parse(query.as_bytes());
-    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }

@@ -1,12 +1,12 @@
 //! A look into a room's log over HTTP: a page that loads before its socket, a publisher that asks what became of a message.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::id::{Epoch, Id, RoomName, Seq};
 
 /// Which messages are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
     /// From where, and in which direction.
     pub from: From,
@@ -14,8 +14,16 @@ pub struct Range {
     pub limit: usize,
 }
 
+impl Range {
+    /// How many are meant when nothing is said: 100.
+    pub const DEFAULT_LIMIT: usize = 100;
+
+    /// How many may be asked for: 1,000, as many as one POST may hold.
+    pub const MAX_LIMIT: usize = 1_000;
+}
+
 /// Where a [`Range`] begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum From {
     /// The newest there are.
     Newest,

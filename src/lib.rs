@@ -32,7 +32,9 @@ pub mod moment;
 pub mod origin;
 pub mod peer;
 pub mod protocol;
+pub mod query;
 pub mod reach;
+
 pub mod room;
 pub mod route;
 mod schema;

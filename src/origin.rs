@@ -78,10 +78,10 @@ impl Origins {
     }
 }
 
-/// What else the answer to a preflight carries, for a path that takes this method.
-pub fn preflight(method: &str) -> [Header; 3] {
+/// What else the answer to a preflight carries, for a path that takes these methods.
+pub fn preflight(methods: String) -> [Header; 3] {
     [
-        ("access-control-allow-methods", method.to_owned()),
+        ("access-control-allow-methods", methods),
         ("access-control-allow-headers", "authorization, content-type".to_owned()),
         ("access-control-max-age", "86400".to_owned()),
     ]

@@ -18,43 +18,61 @@ pub enum Route {
     Disconnect(RoomName),
     /// `POST /api/v1/ws/tickets`: a ticket for one socket.
     Ticket,
-    /// `POST /api/v1/ws/{investigations|analysis|chat|users}/{id}/messages`: messages for that room; and
-    /// `POST /api/v1/ws/system/messages`: messages for the one room that nobody opens.
+    /// `GET /api/v1/ws/{investigations|analysis|chat|users}/{id}/messages`: what was published there; and
+    /// `GET /api/v1/ws/system/messages`: what was published for everybody.
+    History(RoomName),
+    /// `POST` to the same paths: messages for that room.
     Publish(RoomName),
+    /// `GET /api/v1/ws/…/messages/{message_id}`: what became of that message.
+    Status(RoomName, Id),
 }
 
 impl Route {
     /// The route of a request, or why there is none.
     pub fn parse(method: &str, path: &str) -> Result<Self, Refusal> {
-        let route = Self::at(path)?;
-        if method != route.method() {
-            return Err(Reject::MethodNotAllowed.because(format!("This path takes {}.", route.method())));
-        }
-        Ok(route)
+        let routes = Self::at(path)?;
+        let methods = Self::methods(&routes);
+        routes.into_iter().find(|route| route.method() == method).ok_or_else(|| {
+            let refusal = Reject::MethodNotAllowed.because(format!("This path takes {methods}."));
+            Refusal { methods: Some(format!("{methods}, OPTIONS")), ..refusal }
+        })
     }
 
-    /// The route at a path, whatever the method.
-    pub fn at(path: &str) -> Result<Self, Refusal> {
+    /// The routes at a path, one for each method that it takes beside OPTIONS.
+    pub fn at(path: &str) -> Result<Vec<Self>, Refusal> {
         let path = path.strip_prefix("/api/v1/ws").ok_or(Reject::NotFound)?;
         let segments: Vec<&str> = path.strip_suffix('/').unwrap_or(path).split('/').collect();
         match segments.as_slice() {
-            [""] => Ok(Self::ConnectUser),
-            ["", "health"] => Ok(Self::Health),
-            ["", "tickets"] => Ok(Self::Ticket),
-            ["", "system", "messages"] => Ok(Self::Publish(RoomName::system())),
-            ["", "users", id, "disconnect"] => room("users", id).map(Self::Disconnect),
-            ["", collection, id] if *collection != "users" => room(collection, id).map(Self::Connect),
-            ["", collection, id, "messages"] => room(collection, id).map(Self::Publish),
+            [""] => Ok(vec![Self::ConnectUser]),
+            ["", "health"] => Ok(vec![Self::Health]),
+            ["", "tickets"] => Ok(vec![Self::Ticket]),
+            ["", "system", "messages"] => Ok(Self::messages(RoomName::system())),
+            ["", "system", "messages", message] => Ok(vec![Self::Status(RoomName::system(), id(message)?)]),
+            ["", "users", id, "disconnect"] => Ok(vec![Self::Disconnect(room("users", id)?)]),
+            ["", collection, id] if *collection != "users" => Ok(vec![Self::Connect(room(collection, id)?)]),
+            ["", collection, id, "messages"] => Ok(Self::messages(room(collection, id)?)),
+            ["", collection, room_id, "messages", message] => {
+                Ok(vec![Self::Status(room(collection, room_id)?, id(message)?)])
+            }
             _ => Err(Reject::NotFound.into()),
         }
+    }
+
+    fn messages(room: RoomName) -> Vec<Self> {
+        vec![Self::History(room.clone()), Self::Publish(room)]
     }
 
     /// The one method that it takes.
     pub const fn method(&self) -> &'static str {
         match self {
-            Self::Connect(_) | Self::ConnectUser | Self::Health => "GET",
+            Self::Connect(_) | Self::ConnectUser | Self::Health | Self::History(_) | Self::Status(..) => "GET",
             Self::Disconnect(_) | Self::Publish(_) | Self::Ticket => "POST",
         }
+    }
+
+    /// The methods of several, as headers list them.
+    pub fn methods(routes: &[Self]) -> String {
+        routes.iter().map(Self::method).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -66,9 +84,12 @@ fn room(collection: &str, id: &str) -> Result<RoomName, Refusal> {
         "users" => Kind::User,
         _ => return Err(Reject::NotFound.into()),
     };
-    let text = percent_decode_str(id).decode_utf8().map_err(|_| Reject::InvalidId)?;
-    let id = Id::try_from(text.into_owned()).map_err(|invalid| Reject::InvalidId.because(invalid.0))?;
-    Ok(RoomName::new(kind, id))
+    Ok(RoomName::new(kind, self::id(id)?))
+}
+
+fn id(segment: &str) -> Result<Id, Refusal> {
+    let text = percent_decode_str(segment).decode_utf8().map_err(|_| Reject::InvalidId)?;
+    Id::try_from(text.into_owned()).map_err(|invalid| Reject::InvalidId.because(invalid.0))
 }
 
 #[cfg(test)]
@@ -87,7 +108,15 @@ mod tests {
             ("GET", "/api/v1/ws/chat/a%3Ab", Route::Connect("chat:a:b".parse().unwrap())),
             ("POST", "/api/v1/ws/users/ana/disconnect", Route::Disconnect("user:ana".parse().unwrap())),
             ("POST", "/api/v1/ws/chat/s/messages", Route::Publish("chat:s".parse().unwrap())),
+            ("GET", "/api/v1/ws/chat/s/messages/", Route::History("chat:s".parse().unwrap())),
             ("POST", "/api/v1/ws/system/messages", Route::Publish(RoomName::system())),
+            ("GET", "/api/v1/ws/system/messages", Route::History(RoomName::system())),
+            ("GET", "/api/v1/ws/system/messages/7", Route::Status(RoomName::system(), "7".parse().unwrap())),
+            (
+                "GET",
+                "/api/v1/ws/chat/messages/messages/a%7Cb",
+                Route::Status("chat:messages".parse().unwrap(), "a|b".parse().unwrap()),
+            ),
             ("POST", "/api/v1/ws/users/ana%40x.org/messages", Route::Publish("user:ana@x.org".parse().unwrap())),
         ] {
             assert_eq!(Route::parse(method, path), Ok(route), "{method} {path}");
@@ -105,17 +134,34 @@ mod tests {
             ("GET", "/api/v1/ws/system", Reject::NotFound),
             ("GET", "/api/v1/ws/system/all", Reject::NotFound),
             ("POST", "/api/v1/ws/system/all/messages", Reject::NotFound),
-            ("POST", "/api/v1/ws/chat/s/messages/1", Reject::NotFound),
+            ("GET", "/api/v1/ws/chat/s/messages/1/2", Reject::NotFound),
+            ("GET", "/api/v1/ws/system/all/messages/1", Reject::NotFound),
             ("POST", "/api/v1/ws/chat/s/disconnect", Reject::NotFound),
             ("POST", "/api/v1/ws", Reject::MethodNotAllowed),
-            ("GET", "/api/v1/ws/chat/s/messages", Reject::MethodNotAllowed),
-            ("GET", "/api/v1/ws/system/messages", Reject::MethodNotAllowed),
+            ("PUT", "/api/v1/ws/chat/s/messages", Reject::MethodNotAllowed),
+            ("DELETE", "/api/v1/ws/system/messages", Reject::MethodNotAllowed),
+            ("POST", "/api/v1/ws/chat/s/messages/1", Reject::MethodNotAllowed),
+            ("GET", "/api/v1/ws/chat/s/messages//", Reject::InvalidId),
+            ("GET", "/api/v1/ws/chat/s/messages/%20", Reject::InvalidId),
             ("GET", "/api/v1/ws/chat//", Reject::InvalidId),
             ("GET", "/api/v1/ws/chat/%20", Reject::InvalidId),
             ("GET", "/api/v1/ws/chat/%ff", Reject::InvalidId),
             ("GET", "/api/v1/ws/chat/a%2Fb", Reject::InvalidId),
         ] {
             assert_eq!(Route::parse(method, path).unwrap_err().reject, reject, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn who_comes_with_another_method_hears_all_that_would_do() {
+        for (path, methods) in [
+            ("/api/v1/ws/health", "GET, OPTIONS"),
+            ("/api/v1/ws/tickets", "POST, OPTIONS"),
+            ("/api/v1/ws/chat/s/messages", "GET, POST, OPTIONS"),
+            ("/api/v1/ws/system/messages", "GET, POST, OPTIONS"),
+            ("/api/v1/ws/system/messages/7", "GET, OPTIONS"),
+        ] {
+            assert_eq!(Route::parse("PUT", path).unwrap_err().methods.as_deref(), Some(methods), "{path}");
         }
     }
 }

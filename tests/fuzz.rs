@@ -17,6 +17,7 @@ use cidadao_realtime::message::Draft;
 use cidadao_realtime::moment::{Millis, Moment};
 use cidadao_realtime::origin::Origins;
 use cidadao_realtime::protocol::ClientFrame;
+use cidadao_realtime::query::Query;
 use cidadao_realtime::route::Route;
 use cidadao_realtime::session::Session;
 use jwt_compact::alg::{Hs256, Hs256Key};
@@ -26,7 +27,7 @@ use serde_json::json;
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// What makes sense, to be mangled into what does not.
-const SEEDS: [&str; 16] = [
+const SEEDS: [&str; 18] = [
     r#"{"type":"subscribe","data":{"investigation_id":"inv-123"}}"#,
     r#"{"type":"refresh","data":{"token":"a.b.c"}}"#,
     r#"{"type":"ping","data":{}}"#,
@@ -37,6 +38,8 @@ const SEEDS: [&str; 16] = [
     r#"{"deliver":{"from":"investigation:1","frames":[[1,{"type":"a"}]]}}"#,
     "/api/v1/ws/investigations/inv%2D123/messages",
     "/api/v1/ws/users/ana@x.org/disconnect",
+    "since=41&epoch=00000000000000ab&device=phone-1&acks=true",
+    "before=9007199254740991&limit=1000",
     "token=a.b.c&connection_type=general&ticket=ana.00ff",
     "investigation:1",
     "https://*.cidadao.ai,https://cidadao.ai:8443",
@@ -92,6 +95,8 @@ fn feed(bytes: &[u8], config: &Config, keys: &Keys, limits: &Limits) {
     drop(ClientFrame::decode(&text));
     drop(verify(&text, keys, Millis(1_000)));
     drop(Route::parse("GET", &text));
+    let query = Query(&text);
+    drop((query.range(), query.cursor(), query.device(), query.acks()));
     drop(text.parse::<RoomName>());
     drop(Session::decode(&text));
     drop(read_ticket(&text, keys, Millis(1_000)));

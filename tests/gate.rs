@@ -1,11 +1,14 @@
 //! Who may do what, decided without a server.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use cidadao_realtime::auth::{self, Keys};
 use cidadao_realtime::code::Reject;
 use cidadao_realtime::config::Config;
-use cidadao_realtime::gate::{Admission, Request, admit};
+use cidadao_realtime::gate::{self, Admission, Request, admit};
+use cidadao_realtime::history::{From, Range};
+use cidadao_realtime::id::{Cursor, Epoch, Seq};
 use cidadao_realtime::moment::{Millis, Moment};
-use cidadao_realtime::session::ConnectionType;
+use cidadao_realtime::session::{ConnectionType, Session};
 use jwt_compact::alg::{Hs256, Hs256Key};
 use jwt_compact::{AlgorithmExt, Claims, Header};
 use serde_json::{Value, json};
@@ -40,6 +43,10 @@ fn decide_by(config: &Config, request: Request<'_>) -> Result<Admission, Reject>
 
 fn upgrade<'a>(path: &'a str, query: &'a str) -> Request<'a> {
     Request { method: "GET", path, query, upgrade: true, ..Request::default() }
+}
+
+fn get<'a>(path: &'a str, query: &'a str, authorization: Option<&'a str>) -> Request<'a> {
+    Request { method: "GET", path, query, authorization, ..Request::default() }
 }
 
 #[test]
@@ -249,17 +256,131 @@ fn a_page_of_another_origin_is_refused_before_anything_else() {
 }
 
 #[test]
-fn a_preflight_hears_the_method_of_its_path_and_needs_no_token() {
+fn a_preflight_hears_the_methods_of_its_path_and_needs_no_token() {
     for (path, want) in [
-        ("/api/v1/ws/health", Ok(Admission::Preflight("GET"))),
-        ("/api/v1/ws", Ok(Admission::Preflight("GET"))),
-        ("/api/v1/ws/chat/1", Ok(Admission::Preflight("GET"))),
-        ("/api/v1/ws/chat/1/messages", Ok(Admission::Preflight("POST"))),
-        ("/api/v1/ws/system/messages", Ok(Admission::Preflight("POST"))),
+        ("/api/v1/ws/health", Ok("GET")),
+        ("/api/v1/ws", Ok("GET")),
+        ("/api/v1/ws/chat/1", Ok("GET")),
+        ("/api/v1/ws/chat/1/messages", Ok("GET, POST")),
+        ("/api/v1/ws/system/messages", Ok("GET, POST")),
+        ("/api/v1/ws/chat/1/messages/m-1", Ok("GET")),
+        ("/api/v1/ws/users/ana/disconnect", Ok("POST")),
         ("/api/v1/ws/rooms/1", Err(Reject::NotFound)),
         ("/api/v1/ws/chat/%20/messages", Err(Reject::InvalidId)),
     ] {
         let preflight = Request { method: "OPTIONS", path, origin: Some("https://cidadao.ai"), ..Request::default() };
-        assert_eq!(decide(preflight), want, "{path}");
+        assert_eq!(decide(preflight), want.map(|methods| Admission::Preflight(methods.to_owned())), "{path}");
     }
+}
+
+#[test]
+fn what_was_published_is_read_by_who_may_hear_it() {
+    let rooms = json!(["chat:1"]);
+    let tokens = [
+        json!({}),
+        json!({"rooms": rooms}),
+        json!({"role": "service", "sub": "backend"}),
+        json!({"role": "service", "sub": "backend", "rooms": rooms}),
+    ];
+    let authorizations = tokens.map(|claims| format!("Bearer {}", token(claims)));
+    for (collection, room, allowed) in [
+        ("chat/1", "chat:1", [true, true, true, true]),
+        ("chat/2", "chat:2", [true, false, true, false]),
+        ("investigations/1", "investigation:1", [true, false, true, false]),
+        ("users/ana", "user:ana", [true, true, true, false]),
+        ("users/bea", "user:bea", [false, false, true, false]),
+        ("system", "system:all", [true, true, true, true]),
+    ] {
+        let path = format!("/api/v1/ws/{collection}/messages");
+        for (authorization, allowed) in authorizations.iter().zip(allowed) {
+            let decision = decide(get(&path, "", Some(authorization)));
+            let room = room.parse().unwrap();
+            let newest = Range { from: From::Newest, limit: 100 };
+            let want = if allowed { Ok(Admission::History(room, newest)) } else { Err(Reject::Forbidden) };
+            assert_eq!(decision, want, "{path} {authorization}");
+        }
+        assert_eq!(decide(get(&path, "", None)), Err(Reject::InvalidToken));
+    }
+}
+
+#[test]
+fn where_grants_are_required_only_what_is_heard_without_one_is_read_without_one() {
+    let required = configured("REQUIRE_ROOM_GRANTS", "true");
+    let authorization = format!("Bearer {}", token(json!({})));
+    for (path, allowed) in [
+        ("/api/v1/ws/users/ana/messages", true),
+        ("/api/v1/ws/system/messages", true),
+        ("/api/v1/ws/chat/1/messages", false),
+    ] {
+        let decision = decide_by(&required, get(path, "", Some(&authorization)));
+        assert_eq!(decision.is_ok(), allowed, "{path} {decision:?}");
+    }
+}
+
+#[test]
+fn a_place_in_a_log_is_read_once_the_token_is_good() {
+    let (path, authorization) = ("/api/v1/ws/chat/1/messages", format!("Bearer {}", token(json!({}))));
+    let ask = |query| decide(get(path, query, Some(&authorization)));
+    let since = Range { from: From::Since(Seq(41)), limit: 7 };
+    assert_eq!(ask("since=41&limit=7"), Ok(Admission::History("chat:1".parse().unwrap(), since)));
+    assert_eq!(ask("since=41&before=50"), Err(Reject::InvalidCursor));
+    assert_eq!(ask("limit=0"), Err(Reject::InvalidCursor));
+    assert_eq!(decide(get(path, "limit=0", None)), Err(Reject::InvalidToken));
+}
+
+#[test]
+fn what_became_of_a_message_is_for_a_service_to_know() {
+    let path = "/api/v1/ws/chat/1/messages/m-1";
+    for (claims, want) in [
+        (json!({"role": "service"}), Ok(Admission::Status("chat:1".parse().unwrap(), "m-1".parse().unwrap()))),
+        (json!({"role": "service", "rooms": ["chat:2"]}), Err(Reject::Forbidden)),
+        (json!({"rooms": ["chat:1"]}), Err(Reject::Forbidden)),
+    ] {
+        let authorization = format!("Bearer {}", token(claims.clone()));
+        assert_eq!(decide(get(path, "", Some(&authorization))), want, "{claims}");
+    }
+    assert_eq!(decide(get(path, "", None)), Err(Reject::InvalidToken));
+}
+
+#[test]
+fn a_ticket_opens_sockets_alone() {
+    let config = config();
+    let moment = Moment::new(Millis(NOW * 1000), [1; 16]);
+    let keys = Keys::parse(Some(SECRET)).unwrap();
+    let ticket = auth::write_ticket(&"ana".parse().unwrap(), "s", Millis(NOW * 1000 + 30_000), &keys).unwrap();
+    let query = format!("ticket={ticket}");
+    assert!(gate::ticket(&upgrade("/api/v1/ws/chat/1", &query), &config, &moment).is_some());
+    for path in ["/api/v1/ws/chat/1/messages", "/api/v1/ws/users/ana/messages", "/api/v1/ws/chat/1/messages/m-1"] {
+        for (upgraded, reject) in [(false, Reject::InvalidToken), (true, Reject::MethodNotAllowed)] {
+            let request = Request { upgrade: upgraded, ..upgrade(path, &query) };
+            assert!(gate::ticket(&request, &config, &moment).is_none(), "{path}");
+            assert_eq!(decide(request), Err(reject), "{path}");
+        }
+    }
+}
+
+#[test]
+fn a_connection_says_where_it_was_and_who_it_is() {
+    let token = token(json!({}));
+    let session = |query: &str| match decide(upgrade("/api/v1/ws/chat/1", &format!("token={token}&{query}"))) {
+        Ok(Admission::Connect(_, Session { resume, device, acks, .. }, _)) => Ok((resume, device, acks)),
+        Ok(other) => panic!("{other:?}"),
+        Err(reject) => Err(reject),
+    };
+    let resume = Some(Cursor { epoch: Epoch(0xab), seq: Seq(41) });
+    let device = Some("phone-1".parse().unwrap());
+    assert_eq!(session("since=41&epoch=00000000000000ab&device=phone-1&acks=true"), Ok((resume, device, true)));
+    assert_eq!(session("acks=no"), Ok((None, None, false)));
+    for (query, reject) in [
+        ("since=41", Reject::InvalidCursor),
+        ("epoch=00000000000000ab", Reject::InvalidCursor),
+        ("since=x&epoch=00000000000000ab", Reject::InvalidCursor),
+        ("device=a%20b", Reject::InvalidId),
+        ("device=", Reject::InvalidId),
+    ] {
+        assert_eq!(session(query), Err(reject), "{query}");
+    }
+    let plain = format!("token={token}&since=41");
+    let plain = Request { upgrade: false, ..upgrade("/api/v1/ws/chat/1", &plain) };
+    assert_eq!(decide(plain), Err(Reject::UpgradeRequired));
 }

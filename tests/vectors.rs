@@ -61,9 +61,7 @@ fn replay(file: &str, list: &str, inputs: &[&str], run: impl Fn(&Value) -> Value
     let mut names = BTreeSet::new();
     for case in cases(file, list) {
         let mut expected = case.clone();
-        for field in ["name"].iter().chain(inputs) {
-            expected.as_object_mut().unwrap().remove(*field);
-        }
+        expected.as_object_mut().unwrap().retain(|field, _| field != "name" && !inputs.contains(&field.as_str()));
         assert_eq!(run(&case), expected, "{file}, {list}: {case}");
         assert!(case.get("name").is_none_or(|name| names.insert(name.to_string())), "twice: {}", case["name"]);
     }
@@ -115,8 +113,10 @@ fn server_types() -> BTreeSet<String> {
     types
 }
 
-fn refused(code: Reject) -> Value {
-    json!({"refused": {"code": code.code()}})
+fn refused(refusal: &Refusal) -> Value {
+    let mut verdict = json!({"refused": {"code": refusal.reject.code()}});
+    refusal.headers().into_iter().for_each(|(name, value)| verdict["refused"][name] = value.into());
+    verdict
 }
 
 // The vectors.
@@ -135,7 +135,7 @@ fn frames_of_clients_are_accepted_or_refused() {
     replay("client-frames", "cases", &["frame"], |case| match ClientFrame::decode(text(case, "frame")) {
         Ok(frame) => json!({"accepted": told(&frame)}),
         Err(bad) => {
-            let mut verdict = refused(bad.refusal.reject);
+            let mut verdict = refused(&bad.refusal);
             if let Some(original_type) = bad.original_type {
                 verdict["refused"]["original_type"] = original_type.into();
             }
@@ -173,7 +173,7 @@ fn bodies_are_accepted_or_refused() {
             let priorities: Vec<&str> = drafts.iter().map(|draft| priority(draft.priority())).collect();
             json!({"accepted": {"count": drafts.len(), "priorities": priorities}})
         }
-        Err(refusal) => refused(refusal.reject),
+        Err(refusal) => refused(&refusal),
     };
     replay("messages", "cases", &["body", "body_hex"], run);
 }
@@ -215,14 +215,18 @@ fn a_token_opens_a_room_or_not() {
 
 #[test]
 fn paths_have_their_routes() {
+    use Route::{Connect, Disconnect, History, Publish, Status};
     replay("routes", "cases", &["method", "path"], |case| {
         let route = match Route::parse(text(case, "method"), text(case, "path")) {
             Ok(route) => route,
-            Err(refusal) => return refused(refusal.reject),
+            Err(refusal) => return refused(&refusal),
         };
         let mut told = json!({"kind": kind(&route)});
-        if let Route::Connect(room) | Route::Disconnect(room) | Route::Publish(room) = &route {
+        if let Connect(room) | Disconnect(room) | History(room) | Publish(room) | Status(room, _) = &route {
             told["room"] = room.to_string().into();
+        }
+        if let Status(_, message) = &route {
+            told["message"] = message.as_str().into();
         }
         json!({"route": told})
     });

@@ -17,6 +17,14 @@ export interface Options {
   faults?: boolean;
 }
 
+/** Rows of storage, requests to objects (alarms among them), frames from sockets. */
+export interface Cost {
+  rows_read: number;
+  rows_written: number;
+  requests: number;
+  frames_in: number;
+}
+
 interface Posted {
   status: number;
   // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of many shapes
@@ -74,6 +82,11 @@ export class TestWorker implements AsyncDisposable {
     const headers = { authorization: `Bearer ${token}` };
     const response = await fetch(this.url(`/api/v1/ws${path}/messages`), { method: "POST", headers, body });
     return { status: response.status, body: await response.json() };
+  }
+
+  /** What the rooms have cost since this was last asked. Needs `faults`. */
+  async meter(): Promise<Cost> {
+    return (await fetch(this.url("/fault/meter"))).json() as Promise<Cost>;
   }
 
   /** Puts a room to sleep: its memory is gone, its sockets stay open. */

@@ -1,10 +1,12 @@
-//! Faults on purpose, in the tests' own build alone: `GET /fault/{room}/{panic|overflow|slow}`, or `entry` for the room.
+//! Faults on purpose, in the tests' own build alone: `GET /fault/{room}/{panic|overflow|slow}`, or `entry` for the room. And
+//! `GET /fault/meter`: what the rooms have cost.
 
 use std::time::Duration;
 
 use worker::{Delay, Env, Request, Response, Result};
 
 use super::call::room_stub;
+use super::{reply, tally};
 use crate::id::RoomName;
 
 /// Where a fault is asked for, if it is: in a room, or (`None`) in the entry.
@@ -24,11 +26,12 @@ pub(super) async fn inject(env: &Env, room: &Option<RoomName>, request: &Request
     }
 }
 
-/// Commits the fault.
+/// Commits the fault, or says what was counted.
 #[expect(clippy::panic, reason = "that is what it is for")]
 pub(super) async fn strike(path: &str) -> Result<Response> {
     match path {
         "/panic" => panic!("provoked"),
+        "/meter" => reply::json(200, &tally::take()),
         "/overflow" => Response::ok(overflow(1).to_string()),
         _ => {
             Delay::from(Duration::from_millis(1_500)).await;

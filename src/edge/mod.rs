@@ -8,11 +8,14 @@ mod fault;
 mod object;
 mod reply;
 mod sql;
+#[cfg(feature = "fault-injection")]
+mod tally;
 mod user;
 
 use std::cell::OnceCell;
 use std::rc::Rc;
 
+use serde::Serialize;
 use worker::{Context, Env, Headers, Request, RequestInit, Response, Result, console_error, event};
 
 use self::call::{post, room_stub};
@@ -94,16 +97,27 @@ async fn serve(
             json(200, &Disconnected { disconnected }).map_err(internal)
         }
         Admission::Health(room) => health(env, config, room).await.map_err(internal),
-        Admission::Preflight(method) => Response::empty()
-            .and_then(|none| with_headers(none.with_status(204), origin::preflight(method)))
+        Admission::History(room, range) => hand(env, &room, "history", &to_json(&range)?).await,
+        Admission::Preflight(methods) => Response::empty()
+            .and_then(|none| with_headers(none.with_status(204), origin::preflight(methods)))
             .map_err(internal),
         Admission::Publish(room) => {
             let body = body::read(&mut request, config.limits.message_bytes).await?;
-            let call = post("messages", &body).map_err(internal)?;
-            room_stub(env, &room).map_err(internal)?.fetch_with_request(call).await.map_err(internal)
+            hand(env, &room, "messages", &body).await
         }
+        Admission::Status(room, id) => hand(env, &room, "status", &to_json(&id)?).await,
         Admission::Ticket(claims) => json(200, &user::issue(env, config, claims).await?).map_err(internal),
     }
+}
+
+/// Has the room's object answer.
+async fn hand(env: &Env, room: &RoomName, verb: &str, body: &[u8]) -> std::result::Result<Response, Refusal> {
+    let call = post(verb, body).map_err(internal)?;
+    room_stub(env, room).map_err(internal)?.fetch_with_request(call).await.map_err(internal)
+}
+
+fn to_json(value: &impl Serialize) -> std::result::Result<Vec<u8>, Refusal> {
+    serde_json::to_vec(value).map_err(|error| internal(error.into()))
 }
 
 async fn connect(env: &Env, room: &RoomName, session: &Session, agreed: Option<&str>) -> Result<Response> {

@@ -18,7 +18,8 @@ use super::call::ask;
 use super::reply::{error_frame, refuse, refuse_socket, reply, upgrade};
 use super::{AGREED, SESSION, binding, config, header, moment, now};
 use crate::code::{CloseCode, Refusal, Reject};
-use crate::id::{ConnId, RoomName};
+use crate::history::Range;
+use crate::id::{ConnId, Id, RoomName};
 use crate::link::Call;
 use crate::moment::{Millis, Moment};
 use crate::protocol::AUTO_RESPONSE;
@@ -73,11 +74,21 @@ impl DurableObject for Room {
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
+        #[cfg(feature = "fault-injection")]
+        super::tally::request();
         match request.path().as_str() {
             "/call" => self.0.answer(&request.bytes().await?).await,
-            "/counts" => self.0.counts().await,
+            "/counts" => self.0.look(|room| Ok(room.counts())).await,
+            "/history" => {
+                let range: Range = serde_json::from_slice(&request.bytes().await?)?;
+                self.0.look(|room| room.history(range)).await
+            }
             "/messages" => self.0.publish(&request.bytes().await?).await,
             "/socket" => self.0.connect(&request).await,
+            "/status" => {
+                let id: Id = serde_json::from_slice(&request.bytes().await?)?;
+                self.0.look(|room| room.status(&id)).await
+            }
             #[cfg(feature = "fault-injection")]
             path => super::fault::strike(path).await,
             #[cfg(not(feature = "fault-injection"))]
@@ -86,12 +97,16 @@ impl DurableObject for Room {
     }
 
     async fn alarm(&self) -> Result<Response> {
+        #[cfg(feature = "fault-injection")]
+        super::tally::request();
         self.0.alarm.set(None);
         let woken = self.0.wake().await;
         woken.map_or_else(|refusal| refuse(&refusal), |()| Response::empty())
     }
 
     async fn websocket_message(&self, socket: WebSocket, message: WebSocketIncomingMessage) -> Result<()> {
+        #[cfg(feature = "fault-injection")]
+        super::tally::frame();
         let Some(Session { conn, .. }) = session(&socket) else { return hang_up(&socket) };
         let input = match message {
             WebSocketIncomingMessage::String(text) => Input::Received(conn, text),
@@ -156,13 +171,17 @@ impl Object {
         reply(answer)
     }
 
-    async fn counts(self: &Rc<Self>) -> Result<Response> {
-        let counts = self.turn(|loaded, turn| {
+    /// Looks into the room, once it has done what is due.
+    async fn look<T: Serialize>(
+        self: &Rc<Self>,
+        look: impl FnOnce(&mut room::Room<SqlStorage>) -> std::result::Result<T, Failure>,
+    ) -> Result<Response> {
+        let seen = self.turn(|loaded, turn| {
             loaded.room.handle(turn, Input::Woken)?;
-            Ok(loaded.room.counts())
+            look(&mut loaded.room)
         });
         self.arm().await;
-        reply(counts)
+        reply(seen)
     }
 
     async fn closed(self: &Rc<Self>, socket: &WebSocket, farewell: Farewell) {
@@ -323,6 +342,8 @@ impl Object {
             return;
         }
         self.alarm.set(Some(due));
+        #[cfg(feature = "fault-injection")]
+        super::tally::alarm();
         let date = js_sys::Date::new(&JsValue::from_f64(due.0 as f64));
         if let Err(error) = self.state.storage().set_alarm(ScheduledTime::new(date)).await {
             self.alarm.set(None);

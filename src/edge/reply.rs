@@ -32,9 +32,7 @@ pub(super) fn error_frame(refusal: &Refusal) -> Result<String> {
 /// Answers a plain request with why it is refused.
 pub(super) fn refuse(refusal: &Refusal) -> Result<Response> {
     let response = json_text(refusal.reject.status(), error_body(refusal))?;
-    if let Some((name, value)) = refusal.reject.header() {
-        response.headers().set(name, value)?;
-    }
+    refusal.headers().into_iter().try_for_each(|(name, value)| response.headers().set(name, &value))?;
     Ok(response)
 }
 

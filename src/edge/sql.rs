@@ -9,7 +9,10 @@ impl Sql for SqlStorage {
         let broken = |error: worker::Error| StoreError(error.to_string());
         let values: Result<Vec<SqlStorageValue>, StoreError> = values.iter().map(bind).collect();
         let cursor = Self::exec(self, statement, values?).map_err(broken)?;
-        cursor.raw().map(|row| Ok(row.map_err(broken)?.into_iter().map(column).collect())).collect()
+        let rows = cursor.raw().map(|row| Ok(row.map_err(broken)?.into_iter().map(column).collect())).collect();
+        #[cfg(feature = "fault-injection")]
+        super::tally::rows(cursor.rows_read(), cursor.rows_written());
+        rows
     }
 }
 
