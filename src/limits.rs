@@ -20,7 +20,7 @@ pub struct Limits {
     pub log_messages: u64,
     /// Milliseconds for which it keeps them: 604,800,000, a week, as long as [`Self::offline_ttl`].
     pub log_age: u64,
-    /// Bytes of frames that it keeps at most, give or take a segment: 64 MiB, of the 10 GB that an object may store.
+    /// Bytes of frames that it keeps at most, give or take two segments: 64 MiB, of the 10 GB that an object may store.
     pub log_bytes: u64,
     /// Messages in one segment of the log: 512. A new one costs 5 rows written, and dropping it none, where deleting
     /// its messages would cost one each: so 1 message costs 1.01 rows.

@@ -106,8 +106,8 @@ impl<S: Sql> Subscriptions<S> {
         let statement = "SELECT room, epoch, conn, user, device FROM subscriptions LEFT JOIN upstreams USING (room)";
         for row in this.sql.exec(statement, &[])? {
             let Some((room, epoch, conn, who)) = subscription(row) else { continue };
+            let upstream = this.upstreams.entry(room.clone()).or_insert_with(|| Upstream::new(epoch));
             if open(conn) {
-                let upstream = this.upstreams.entry(room).or_insert_with(|| Upstream::new(epoch));
                 upstream.subscribers.insert(conn);
             } else {
                 gone.push((room, conn, who));
@@ -150,9 +150,7 @@ impl<S: Sql> Subscriptions<S> {
         let rows = self.sql.exec("SELECT epoch FROM upstreams WHERE room = ?", &[room.into()])?;
         let epoch = one(rows).text().and_then(|epoch| epoch.parse().ok());
         let upstream = Upstream { subscribers: conns.into_iter().collect(), ..Upstream::new(epoch) };
-        if upstream.has_any() {
-            self.upstreams.insert(room.clone(), upstream);
-        }
+        self.upstreams.insert(room.clone(), upstream);
         self.attended = Some(room.clone());
         Ok(())
     }

@@ -168,7 +168,7 @@ impl Witness {
             assert!(missed.is_empty(), "{room} at {}: {missed:?} are missing", conn.0);
         }
         for room in ROOMS {
-            let log = self.world.sql(room).numbers("SELECT seq FROM log ORDER BY seq");
+            let log = self.world.logged(room);
             assert_eq!(log, (1..=self.head(room)).collect::<Vec<u64>>(), "the log of {room}");
         }
     }
@@ -190,10 +190,13 @@ fn place(part: &Value) -> (String, u64) {
     (part["room"].as_str().unwrap().to_owned(), part["seq"].as_u64().unwrap())
 }
 
-/// What one socket got: of its own room and of those it was subscribed to then, each message once, in order.
+/// What one socket got, as a client sees it that drops what it has: of its own room and of those it was subscribed to
+/// then, each message once, in order, and nothing is ever said to be lost.
 fn in_order(frames: &[Value]) {
     let mut last: BTreeMap<String, u64> = BTreeMap::new();
+    let mut seen: BTreeSet<(String, u64)> = BTreeSet::new();
     for frame in frames {
+        assert_ne!(frame["data"]["recovered"], false, "{frame}");
         match frame["type"].as_str().unwrap() {
             "connection" | "connection_established" => last.extend([place(&frame["data"])]),
             "subscribed" => {
@@ -203,7 +206,7 @@ fn in_order(frames: &[Value]) {
             "unsubscribed" if frame["data"]["room"] != frames[0]["data"]["room"] => {
                 last.remove(frame["data"]["room"].as_str().unwrap());
             }
-            "news" => {
+            "news" if seen.insert(place(frame)) => {
                 let (room, seq) = place(frame);
                 let before = last.insert(room.clone(), seq);
                 assert!(before.is_some_and(|before| before < seq), "{room} {seq} came after {before:?}");

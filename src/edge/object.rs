@@ -212,40 +212,49 @@ impl Object {
         let mut turn = Turn::new(moment()?);
         let mut slot = self.loaded.borrow_mut();
         let mut loaded = slot.take().map_or_else(|| self.load(&mut turn.moment).map_err(broken), Ok)?;
-        let (mut act, mut result) = (Some(act), None);
-        let committed = binding::transaction(&self.state, || {
-            result = act.take().map(|act| act(&mut loaded, &mut turn));
-            matches!(result, Some(Ok(_)))
-        });
-        match (result, committed) {
-            (Some(Ok(value)), Ok(())) => {
+        match self.transact(|| act(&mut loaded, &mut turn)) {
+            Ok(value) => {
                 turn.effects.into_iter().for_each(|effect| self.perform(&mut loaded.sockets, effect));
                 *slot = Some(loaded);
                 Ok(value)
             }
-            (Some(Err(Failure::Refused(refusal))), _) => {
+            Err(Failure::Refused(refusal)) => {
                 *slot = Some(loaded);
                 Err(refusal)
             }
-            (Some(Err(Failure::Broken(error))), _) => Err(self.lost(error)),
-            (_, error) => Err(self.lost(StoreError(format!("{error:?}")))),
+            Err(Failure::Broken(error)) => Err(self.lost(error)),
+        }
+    }
+
+    /// Keeps all that `act` writes, or none of it if it fails.
+    fn transact<T>(&self, act: impl FnOnce() -> std::result::Result<T, Failure>) -> std::result::Result<T, Failure> {
+        let (mut act, mut result) = (Some(act), None);
+        let committed = binding::transaction(&self.state, || {
+            result = act.take().map(|act| act());
+            matches!(result, Some(Ok(_)))
+        });
+        match (result, committed) {
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (Some(Err(failure)), _) => Err(failure),
+            (_, error) => Err(Failure::Broken(StoreError(format!("{error:?}")))),
         }
     }
 
     /// The room is gone from memory, and will be loaded again.
     fn lost(&self, error: StoreError) -> Refusal {
         self.losses.set(self.losses.get().wrapping_add(1));
-        broken(error)
+        broken(Failure::Broken(error))
     }
 
-    fn load(&self, moment: &mut Moment) -> std::result::Result<Loaded, StoreError> {
+    fn load(&self, moment: &mut Moment) -> std::result::Result<Loaded, Failure> {
         let name = self.state.id().name().and_then(|name| name.parse::<RoomName>().ok());
         let name = name.ok_or_else(|| StoreError("an object without a room's name".to_owned()))?;
         // Whom we have done with has no session any more. Who is closing has one until the room is told.
         let known = |socket: WebSocket| Some((session(&socket)?, socket));
         let open: Vec<(Session, WebSocket)> = self.state.get_websockets().into_iter().filter_map(known).collect();
         let sessions = open.iter().map(|(session, socket)| (session.clone(), self.last_ping(socket))).collect();
-        let room = room::Room::open(name, config(&self.env), self.state.storage().sql(), sessions, moment)?;
+        let sql = self.state.storage().sql();
+        let room = self.transact(|| Ok(room::Room::open(name, config(&self.env), sql, sessions, moment)?))?;
         Ok(Loaded { room, sockets: open.into_iter().map(|(session, socket)| (session.conn, socket)).collect() })
     }
 
@@ -377,7 +386,12 @@ fn log(what: &str, result: Result<()>) {
     }
 }
 
-fn broken(error: StoreError) -> Refusal {
-    console_error!("{error}");
-    Reject::Internal.into()
+fn broken(failure: Failure) -> Refusal {
+    match failure {
+        Failure::Broken(error) => {
+            console_error!("{error}");
+            Reject::Internal.into()
+        }
+        Failure::Refused(refusal) => refusal,
+    }
 }

@@ -47,16 +47,12 @@ impl Sqlite {
         self.0.connection.total_changes()
     }
 
-    pub(crate) fn begin(&self) {
+    /// Keeps all that `act` writes, or none of it if it fails.
+    pub(crate) fn transact<T, E>(&self, act: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         self.0.connection.execute_batch("BEGIN").unwrap();
-    }
-
-    pub(crate) fn commit(&self) {
-        self.0.connection.execute_batch("COMMIT").unwrap();
-    }
-
-    pub(crate) fn rollback(&self) {
-        self.0.connection.execute_batch("ROLLBACK").unwrap();
+        let result = act();
+        self.0.connection.execute_batch(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }).unwrap();
+        result
     }
 
     /// The numbers in the first column, or none if there is no such table yet.

@@ -9,9 +9,10 @@ use std::rc::Rc;
 use cidadao_realtime::auth::Keys;
 use cidadao_realtime::code::{CloseCode, Reject};
 use cidadao_realtime::config::Config;
-use cidadao_realtime::id::{ConnId, Kind, RoomName};
-use cidadao_realtime::limits::Limits;
+use cidadao_realtime::id::{ConnId, Kind, RoomName, Seq};
+use cidadao_realtime::limits::{DAY, Limits};
 use cidadao_realtime::link::{Answer, Call};
+use cidadao_realtime::log::Log;
 use cidadao_realtime::moment::{Millis, Moment};
 use cidadao_realtime::protocol::{ErrorData, ServerFrame};
 use cidadao_realtime::room::{Counts, Failure, Room, Taken};
@@ -25,8 +26,9 @@ use super::sql::Sqlite;
 /// How long a room that failed is left alone, in milliseconds.
 const RECOVERY: u64 = 1_000;
 
-/// A time that does not come.
-const NEVER: Millis = Millis(u64::MAX);
+/// A world in which nothing happens for so long, in milliseconds, has come to rest: rooms still look once a day for what
+/// is too old.
+const REST: u64 = DAY / 2;
 
 /// What tokens are signed with.
 pub(crate) const SECRET: &str = "a secret of the simulated world, long enough";
@@ -169,6 +171,14 @@ impl World {
         self.place(&name(room)).sql.clone()
     }
 
+    /// The places of the messages that the room's log has.
+    pub(crate) fn logged(&mut self, room: &str) -> Vec<u64> {
+        let limits = self.config.limits.clone();
+        let Ok(log) = Log::open(self.sql(room), &limits) else { return Vec::new() };
+        let entries = log.after(Seq(0), log.head(), usize::MAX, usize::MAX).unwrap();
+        entries.into_iter().map(|entry| entry.seq.0).collect()
+    }
+
     /// How many followers the room delivers to, as its storage says.
     pub(crate) fn followers(&mut self, room: &str) -> usize {
         self.sql(room).numbers("SELECT cursor FROM followers WHERE standing <> 'resting'").len()
@@ -244,7 +254,8 @@ impl World {
         }
         self.run_until_idle();
         for _ in 0..ENDLESS {
-            let due = self.places.values().filter_map(|place| place.alarm).filter(|due| *due < NEVER);
+            let horizon = self.now.plus(REST);
+            let due = self.places.values().filter_map(|place| place.alarm).filter(|due| *due < horizon);
             let Some(next) = due.min() else { return };
             self.pass(next.0.saturating_sub(self.now.0));
         }
@@ -348,13 +359,7 @@ impl World {
         let mut turn = Turn::new(self.moment());
         let result = self.loaded(name).and_then(|mut room| {
             let place = self.place(name);
-            place.sql.begin();
-            let result = act(&mut room, &mut turn);
-            if result.is_ok() {
-                place.sql.commit()
-            } else {
-                place.sql.rollback()
-            }
+            let result = place.sql.transact(|| act(&mut room, &mut turn));
             place.room = (!matches!(result, Err(Failure::Broken(_)))).then_some(room);
             place.life += u64::from(place.room.is_none());
             result
@@ -374,7 +379,8 @@ impl World {
         }
         let pinged = |session: &Session| place.pings.get(&session.conn).copied();
         let sessions = place.sessions.values().map(|session| (session.clone(), pinged(session))).collect();
-        Ok(Room::open(name.clone(), config, place.sql.clone(), sessions, &mut moment)?)
+        let sql = place.sql.clone();
+        place.sql.transact(|| Ok(Room::open(name.clone(), config, sql, sessions, &mut moment)?))
     }
 
     fn perform(&mut self, from: &RoomName, effect: Effect) {
