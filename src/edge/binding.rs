@@ -1,6 +1,7 @@
 //! What the runtime offers and the `worker` crate does not bind, or not the way it is needed.
 
-use js_sys::{Date, JsString};
+use js_sys::{Date, Function, JsString, Promise};
+use wasm_bindgen_futures::JsFuture;
 use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{State, WebSocket};
 
@@ -15,6 +16,9 @@ extern "C" {
 
     #[wasm_bindgen(method, catch, js_name = getWebSocketAutoResponseTimestamp)]
     fn last_auto_response(this: &Liveness, socket: &web_sys::WebSocket) -> Result<Option<Date>, JsValue>;
+
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(then: &Function, millis: f64) -> JsValue;
 
     type Storage;
 
@@ -33,6 +37,12 @@ pub(super) fn send(socket: &WebSocket, text: &JsString) -> Result<(), JsValue> {
 pub(super) fn last_auto_response(state: &State, socket: &WebSocket) -> Option<f64> {
     let answered = state.as_raw().unchecked_ref::<Liveness>().last_auto_response(socket.as_ref()).ok().flatten();
     answered.map(|date| date.get_time())
+}
+
+/// Waits. The crate's own timer takes what the runtime returns for a number, which it need not be.
+pub(super) async fn sleep(millis: u64) {
+    let timer = Promise::new(&mut |resolve, _| drop(set_timeout(&resolve, millis as f64)));
+    drop(JsFuture::from(timer).await);
 }
 
 /// Runs `body` so that all it writes is kept if it returns `true`, and none of it otherwise.

@@ -1,12 +1,10 @@
 //! Faults on purpose, in the tests' own build alone: `GET /fault/{room}/{panic|overflow|slow}`, or `entry` for the room. And
 //! `GET /fault/meter`: what the rooms have cost.
 
-use std::time::Duration;
-
-use worker::{Delay, Env, Request, Response, Result};
+use worker::{Env, Request, Response, Result};
 
 use super::call::room_stub;
-use super::{reply, tally};
+use super::{binding, reply, tally};
 use crate::id::RoomName;
 
 /// Where a fault is asked for, if it is: in a room, or (`None`) in the entry.
@@ -34,7 +32,7 @@ pub(super) async fn strike(path: &str) -> Result<Response> {
         "/meter" => reply::json(200, &tally::take()),
         "/overflow" => Response::ok(overflow(1).to_string()),
         _ => {
-            Delay::from(Duration::from_millis(1_500)).await;
+            binding::sleep(1_500).await;
             Response::ok("slow")
         }
     }

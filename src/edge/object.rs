@@ -3,14 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Duration;
 
 use js_sys::JsString;
 use serde::Serialize;
 use worker::wasm_bindgen::{self, JsValue};
 use worker::worker_sys::WebSocketRequestResponsePair;
 use worker::{
-    Delay, DurableObject, Env, Request, Response, Result, ScheduledTime, SqlStorage, State, WebSocket,
+    DurableObject, Env, Request, Response, Result, ScheduledTime, SqlStorage, State, WebSocket,
     WebSocketIncomingMessage, WebSocketPair, console_debug, console_error, durable_object,
 };
 
@@ -43,8 +42,8 @@ struct Object {
     env: Env,
     /// Loaded at the first input, and again after a failure.
     loaded: RefCell<Option<Loaded>>,
-    /// The alarm that is set, as far as this instance knows.
-    alarm: Cell<Option<Millis>>,
+    /// The alarm that is set, once this instance has looked: to look costs less than to set it again.
+    alarm: Cell<Option<Option<Millis>>>,
     /// The timer that runs.
     timer: Cell<Option<Millis>>,
     /// How often the room was lost: an answer to what an earlier one asked is nobody's.
@@ -99,7 +98,7 @@ impl DurableObject for Room {
     async fn alarm(&self) -> Result<Response> {
         #[cfg(feature = "fault-injection")]
         super::tally::request();
-        self.0.alarm.set(None);
+        self.0.alarm.set(Some(None));
         let woken = self.0.wake().await;
         woken.map_or_else(|refusal| refuse(&refusal), |()| Response::empty())
     }
@@ -338,7 +337,7 @@ impl Object {
         self.timer.set(Some(due));
         let object = self.clone();
         self.state.wait_until(async move {
-            Delay::from(Duration::from_millis(due.0.saturating_sub(now.0))).await;
+            binding::sleep(due.0.saturating_sub(now.0)).await;
             object.timer.set(None);
             if let Err(refusal) = object.wake().await {
                 console_error!("timer: {refusal}");
@@ -347,10 +346,10 @@ impl Object {
     }
 
     async fn set_alarm(&self, due: Millis) {
-        if self.alarm.get().is_some_and(|set| set <= due) {
+        if self.alarm_set().await.is_some_and(|set| set <= due) {
             return;
         }
-        self.alarm.set(Some(due));
+        self.alarm.set(Some(Some(due)));
         #[cfg(feature = "fault-injection")]
         super::tally::alarm();
         let date = js_sys::Date::new(&JsValue::from_f64(due.0 as f64));
@@ -358,6 +357,16 @@ impl Object {
             self.alarm.set(None);
             console_error!("alarm: {error}");
         }
+    }
+
+    async fn alarm_set(&self) -> Option<Millis> {
+        if let Some(known) = self.alarm.get() {
+            return known;
+        }
+        let set = self.state.storage().get_alarm().await.ok().flatten();
+        let set = set.and_then(|millis| u64::try_from(millis).ok()).map(Millis);
+        self.alarm.set(Some(set));
+        set
     }
 }
 

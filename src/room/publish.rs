@@ -72,7 +72,7 @@ impl<S: Sql> Room<S> {
         let Placed { taken: Taken { id, seq, .. }, priority, frame } = placed;
         if let Some(seq) = *seq {
             let sent = if waits { self.sent() } else { seq };
-            let progress = Progress { sent, settled: self.progress().settled };
+            let progress = Progress { sent, settled: self.followers.settled(seq) };
             self.log.append(turn.moment.now, id, frame, progress)?;
             self.marks.carried(progress, turn.moment.now);
             self.remember_to_clean(turn.moment.now)?;

@@ -4,6 +4,7 @@ use super::{Failure, Room};
 use crate::code::Reject;
 use crate::history::{From, History, Range, Status};
 use crate::id::{Id, Seq};
+use crate::log::Entry;
 use crate::members::Member;
 use crate::sql::{Sql, StoreError};
 
@@ -19,11 +20,16 @@ impl<S: Sql> Room<S> {
     pub fn history(&self, range: Range) -> Result<History, Failure> {
         let (first, head, bytes) = (self.log.first(), self.log.head(), self.limits().message_bytes);
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        let entries = match range.from {
+        let mut entries = match range.from {
             From::Newest => self.log.before(head.next(), range.limit, bytes)?,
             From::Before(seq) => self.log.before(seq.min(head.next()), range.limit, bytes)?,
             From::Since(seq) => self.log.after(seq, head, range.limit, bytes)?,
         };
+        if let From::Since(_) = range.from {
+            entries.truncate(fitting(entries.iter(), bytes));
+        } else {
+            entries.drain(..entries.len() - fitting(entries.iter().rev(), bytes));
+        }
         let more = match (range.from, entries.as_slice()) {
             (_, []) => false,
             (From::Since(_), [.., last]) => last.seq < head,
@@ -73,4 +79,14 @@ impl<S: Sql> Room<S> {
             Fate::Queued
         }
     }
+}
+
+/// How many of these fit into so many bytes: one at least.
+fn fitting<'a>(entries: impl ExactSizeIterator<Item = &'a Entry>, bytes: usize) -> usize {
+    let (count, mut size) = (entries.len(), 0);
+    let fits = |entry: &&Entry| {
+        size += entry.frame.len();
+        size <= bytes
+    };
+    entries.take_while(fits).count().max(1).min(count)
 }
