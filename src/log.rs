@@ -21,6 +21,24 @@ pub struct Entry {
     pub frame: String,
 }
 
+/// What is noted with a message of how far everybody is: it costs nothing there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Noted {
+    /// The newest message that the room's own sockets had been sent before.
+    pub sent: Seq,
+    /// Whether this one waits for a flush. If not, it goes with all before it in the turn in which it is taken.
+    pub waits: bool,
+    /// The newest message that all followers had confirmed, but those of whom more is written.
+    pub settled: Seq,
+}
+
+impl Noted {
+    /// How far everybody is once the turn is over in which this was noted with message `seq`.
+    pub fn progress(self, seq: Seq) -> Progress {
+        Progress { sent: if self.waits { self.sent } else { seq }, settled: self.settled }
+    }
+}
+
 /// A run of messages.
 #[derive(Debug)]
 struct Segment {
@@ -52,8 +70,8 @@ pub struct Log<S> {
     latest: Millis,
     /// Bytes of all frames that there ever were.
     total: u64,
-    /// How far everybody was when the newest message was taken.
-    progress: Progress,
+    /// What was noted with the newest message.
+    noted: Noted,
     /// Where the ids are, once somebody has asked.
     ids: Option<BTreeMap<u64, Seq>>,
     limits: Limits,
@@ -64,8 +82,8 @@ impl<S: Sql> Log<S> {
     pub fn open(sql: S, limits: &Limits) -> Result<Self, StoreError> {
         let statement = "SELECT n, first, opened, base, stored, last, closed, total FROM segments ORDER BY n";
         let segments: Vec<Segment> = sql.exec(statement, &[])?.into_iter().filter_map(segment).collect();
-        let (head, latest, total, progress) = (Seq(0), Millis(0), 0, Progress::default());
-        let mut log = Self { sql, segments, head, latest, total, progress, ids: None, limits: limits.clone() };
+        let (head, latest, total, noted) = (Seq(0), Millis(0), 0, Noted::default());
+        let mut log = Self { sql, segments, head, latest, total, noted, ids: None, limits: limits.clone() };
         match log.segments.last() {
             Some(Segment { end: Some(end), .. }) => {
                 (log.head, log.latest, log.total) = (end.last, end.closed, end.total)
@@ -78,14 +96,14 @@ impl<S: Sql> Log<S> {
 
     fn find_end(&mut self, n: u64) -> Result<(), StoreError> {
         let statement = format!(
-            "SELECT seq, at, sent, settled, base + length(CAST(frame AS BLOB)) FROM log_{n} ORDER BY seq DESC LIMIT 1"
+            "SELECT seq, at, sent, waits, settled, base + length(CAST(frame AS BLOB)) FROM log_{n} ORDER BY seq DESC LIMIT 1"
         );
         let row = self.sql.exec(&statement, &[])?.into_iter().next().unwrap_or_default();
         let numbers: Vec<u64> = row.iter().filter_map(Value::number).collect();
-        let [seq, at, sent, settled, total] =
-            <[u64; 5]>::try_from(numbers).map_err(|_| StoreError(format!("log_{n} is empty")))?;
+        let [seq, at, sent, waits, settled, total] =
+            <[u64; 6]>::try_from(numbers).map_err(|_| StoreError(format!("log_{n} is empty")))?;
         (self.head, self.latest, self.total) = (Seq(seq), Millis(at), total);
-        self.progress = Progress { sent: Seq(sent), settled: Seq(settled) };
+        self.noted = Noted { sent: Seq(sent), waits: waits > 0, settled: Seq(settled) };
         Ok(())
     }
 
@@ -104,9 +122,14 @@ impl<S: Sql> Log<S> {
         (self.first()..=self.head.next()).contains(&seq.next())
     }
 
-    /// How far everybody was when the newest message was taken.
-    pub const fn progress(&self) -> Progress {
-        self.progress
+    /// How far everybody is, as far as was noted with the newest message.
+    pub fn progress(&self) -> Progress {
+        self.noted.progress(self.head)
+    }
+
+    /// The newest message that had been sent before the newest was taken: that one may not have left the machine.
+    pub const fn floor(&self) -> Seq {
+        self.noted.sent
     }
 
     /// Where the message of that id stands, if it is remembered. Only the first question reads all there is to know.
@@ -126,15 +149,16 @@ impl<S: Sql> Log<S> {
     }
 
     /// Writes the next message, and how far everybody is. The caller has made sure that its id is new.
-    pub fn append(&mut self, now: Millis, id: &Id, frame: &str, progress: Progress) -> Result<Seq, StoreError> {
+    pub fn append(&mut self, now: Millis, id: &Id, frame: &str, noted: Noted) -> Result<Seq, StoreError> {
         let (seq, at) = (self.head.next(), now.max(self.latest));
         let n = self.open_segment(at)?;
-        let statement =
-            format!("INSERT INTO log_{n} (seq, at, sent, settled, base, id, frame) VALUES (?, ?, ?, ?, ?, ?, ?)");
-        let Progress { sent, settled } = progress;
-        let numbers = [seq.0, at.0, sent.0, settled.0, self.total].map(Value::from);
+        let statement = format!(
+            "INSERT INTO log_{n} (seq, at, sent, waits, settled, base, id, frame) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        );
+        let Noted { sent, waits, settled } = noted;
+        let numbers = [seq.0, at.0, sent.0, u64::from(waits), settled.0, self.total].map(Value::from);
         self.sql.exec(&statement, &[&numbers[..], &[id.into(), frame.into()]].concat())?;
-        (self.head, self.latest, self.progress) = (seq, at, progress);
+        (self.head, self.latest, self.noted) = (seq, at, noted);
         self.total = self.total.saturating_add(frame.len() as u64);
         if let Some(ids) = &mut self.ids {
             ids.insert(fingerprint(id.as_str()), seq);
@@ -237,7 +261,7 @@ impl<S: Sql> Log<S> {
         self.sql.exec(
             &format!(
                 "CREATE TABLE log_{n} (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, sent INTEGER NOT NULL,
-                    settled INTEGER NOT NULL, base INTEGER NOT NULL, id TEXT NOT NULL, frame TEXT NOT NULL)"
+                    waits INTEGER NOT NULL, settled INTEGER NOT NULL, base INTEGER NOT NULL, id TEXT NOT NULL, frame TEXT NOT NULL)"
             ),
             &[],
         )?;

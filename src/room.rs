@@ -150,10 +150,16 @@ impl<S: Sql> Room<S> {
     /// Takes what happened.
     pub fn handle(&mut self, turn: &mut Turn, input: Input) -> Result<(), StoreError> {
         match input {
-            Input::Opened(session) => self.opened(turn, session)?,
+            Input::Opened(session, pings) => {
+                self.pinged(pings);
+                self.opened(turn, session)?;
+            }
             Input::Received(conn, text) => self.receive(turn, conn, &text)?,
             Input::ReceivedBinary(conn, bytes) => self.receive_binary(turn, conn, bytes)?,
-            Input::Closed(session, farewell) => self.forget(turn, session, farewell)?,
+            Input::Closed(session, farewell, pinged) => {
+                self.pinged(pinged.map(|at| (session.conn, at)).into_iter().collect());
+                self.forget(turn, session, farewell)?;
+            }
             Input::Returned(room, call, answer) => self.returned(turn, &room, &call, answer)?,
             Input::Swept(pings) => {
                 self.pinged(pings);

@@ -11,14 +11,15 @@ use crate::session::Session;
 /// What can happen to a room.
 #[derive(Debug)]
 pub enum Input {
-    /// A socket was opened.
-    Opened(Session),
+    /// A socket was opened. The runtime last answered a ping of its siblings then.
+    Opened(Session, Vec<(ConnId, Millis)>),
     /// A text frame came.
     Received(ConnId, String),
     /// A binary frame of so many bytes came.
     ReceivedBinary(ConnId, usize),
-    /// A socket is gone, whether after a farewell or not. It may have been forgotten already.
-    Closed(Session, Farewell),
+    /// A socket is gone, whether after a farewell or not. It may have been forgotten already. The runtime last answered a
+    /// ping of it then.
+    Closed(Session, Farewell, Option<Millis>),
     /// A call that the room asked for came back, or (`None`) failed.
     Returned(RoomName, Call, Option<Answer>),
     /// The runtime last answered a ping of these connections then.

@@ -5,7 +5,7 @@ mod support;
 
 use cidadao_realtime::id::{Epoch, Id, Seq};
 use cidadao_realtime::limits::{DAY, Limits};
-use cidadao_realtime::log::Log;
+use cidadao_realtime::log::{Log, Noted};
 use cidadao_realtime::marks::{Marks, Progress};
 use cidadao_realtime::moment::Millis;
 use support::sql::Sqlite;
@@ -34,7 +34,7 @@ fn filled(count: u64, limits: &Limits) -> (Sqlite, Log<Sqlite>) {
 
 fn append(log: &mut Log<Sqlite>, now: Millis, n: u64) {
     let id: Id = format!("m{n}").parse().unwrap();
-    let seq = log.append(now, &id, &format!("frame {n:04}"), Progress::default()).unwrap();
+    let seq = log.append(now, &id, &format!("frame {n:04}"), Noted::default()).unwrap();
     assert_eq!(seq, log.head());
 }
 
@@ -210,9 +210,13 @@ fn to_open_a_log_and_read_a_page_reads_little_of_it() {
 fn progress_travels_with_the_newest_message() {
     let limits = Limits::default();
     let (sql, mut log) = filled(3, &limits);
-    let progress = Progress { sent: Seq(3), settled: Seq(2) };
-    log.append(NOW, &"last".parse().unwrap(), "frame", progress).unwrap();
-    assert_eq!(Log::open(sql, &limits).unwrap().progress(), progress);
+    for (waits, sent) in [(true, 2), (false, 5)] {
+        let noted = Noted { sent: Seq(2), waits, settled: Seq(1) };
+        log.append(NOW, &format!("waits {waits}").replace(' ', "-").parse().unwrap(), "frame", noted).unwrap();
+        let log = Log::open(sql.clone(), &limits).unwrap();
+        assert_eq!(log.progress(), Progress { sent: Seq(sent), settled: Seq(1) });
+        assert_eq!(log.floor(), Seq(2), "the newest may not have left the machine");
+    }
 }
 
 #[test]

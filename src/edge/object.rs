@@ -137,9 +137,7 @@ impl Object {
             return refuse(&Reject::InvalidToken.into());
         };
         let agreed = header(request, AGREED);
-        let turned_away = self.turn(|loaded, turn| Ok(loaded.room.turn_away(turn, &session)?));
-        self.arm().await;
-        match turned_away {
+        match self.run(|loaded, turn| Ok(loaded.room.turn_away(turn, &session)?)).await {
             Ok(None) => {}
             Ok(Some(reject)) => return refuse_socket(&reject.into(), agreed.as_deref()),
             Err(refusal) => return refuse_socket(&refusal, agreed.as_deref()),
@@ -148,26 +146,24 @@ impl Object {
         self.state.accept_web_socket(&pair.server);
         pair.server.serialize_attachment(session.encode())?;
         let server = pair.server.clone();
-        let opened = self.turn(|loaded, turn| {
+        let opened = self.run(|loaded, turn| {
             loaded.sockets.insert(session.conn, server);
-            Ok(loaded.room.handle(turn, Input::Opened(session))?)
+            let last_ping = |conn| Some((conn, self.last_ping(loaded.sockets.get(&conn)?)?));
+            let pings = loaded.room.siblings_of(&session).into_iter().filter_map(last_ping).collect();
+            Ok(loaded.room.handle(turn, Input::Opened(session, pings))?)
         });
-        opened.or_else(|_| hang_up(&pair.server))?;
-        self.arm().await;
+        opened.await.or_else(|_| hang_up(&pair.server))?;
         upgrade(pair, agreed.as_deref())
     }
 
     async fn publish(self: &Rc<Self>, body: &[u8]) -> Result<Response> {
-        let taken = self.turn(|loaded, turn| loaded.room.publish(turn, body));
-        self.arm().await;
+        let taken = self.run(|loaded, turn| loaded.room.publish(turn, body)).await;
         reply(taken.map(|messages| Published { messages }))
     }
 
     async fn answer(self: &Rc<Self>, body: &[u8]) -> Result<Response> {
         let call: Call = serde_json::from_slice(body)?;
-        let answer = self.turn(|loaded, turn| Ok(loaded.room.answer(turn, call)?));
-        self.arm().await;
-        reply(answer)
+        reply(self.run(|loaded, turn| Ok(loaded.room.answer(turn, call)?)).await)
     }
 
     /// Looks into the room, once it has done what is due.
@@ -175,17 +171,16 @@ impl Object {
         self: &Rc<Self>,
         look: impl FnOnce(&mut room::Room<SqlStorage>) -> std::result::Result<T, Failure>,
     ) -> Result<Response> {
-        let seen = self.turn(|loaded, turn| {
+        let seen = self.run(|loaded, turn| {
             loaded.room.handle(turn, Input::Woken)?;
             look(&mut loaded.room)
         });
-        self.arm().await;
-        reply(seen)
+        reply(seen.await)
     }
 
     async fn closed(self: &Rc<Self>, socket: &WebSocket, farewell: Farewell) {
         let Some(session) = session(socket) else { return };
-        if let Err(refusal) = self.take(Input::Closed(session, farewell)).await {
+        if let Err(refusal) = self.take(Input::Closed(session, farewell, self.last_ping(socket))).await {
             console_error!("close: {refusal}");
         }
         log("attachment", disown(socket));
@@ -193,14 +188,25 @@ impl Object {
 
     /// Takes one input of the platform.
     async fn take(self: &Rc<Self>, input: Input) -> std::result::Result<(), Refusal> {
-        let taken = self.turn(|loaded, turn| {
-            if let Input::Closed(session, _) = &input {
+        let taken = self.run(|loaded, turn| {
+            if let Input::Closed(session, ..) = &input {
                 loaded.sockets.remove(&session.conn);
             }
             Ok(loaded.room.handle(turn, input)?)
         });
+        taken.await
+    }
+
+    /// One turn, and the alarm that goes with it: nothing is awaited between what is written and the alarm that stands
+    /// for what has to follow, so both are kept or neither.
+    async fn run<T>(
+        self: &Rc<Self>,
+        act: impl FnOnce(&mut Loaded, &mut Turn) -> std::result::Result<T, Failure>,
+    ) -> std::result::Result<T, Refusal> {
+        self.look_up_alarm().await;
+        let result = self.turn(act);
         self.arm().await;
-        taken
+        result
     }
 
     /// One turn of the room: all that it writes is kept or none of it, and nobody hears of what was not kept.
@@ -264,7 +270,7 @@ impl Object {
 
     /// The room's deadline has come. If it wants to know who is alive, it is told.
     async fn wake(self: &Rc<Self>) -> std::result::Result<(), Refusal> {
-        let woken = self.turn(|loaded, turn| {
+        let woken = self.run(|loaded, turn| {
             let last_ping = |(conn, socket): (&ConnId, &WebSocket)| Some((*conn, self.last_ping(socket)?));
             let input = match loaded.room.sweep_is_due(turn.moment.now) {
                 true => Input::Swept(loaded.sockets.iter().filter_map(last_ping).collect()),
@@ -272,8 +278,7 @@ impl Object {
             };
             Ok(loaded.room.handle(turn, input)?)
         });
-        self.arm().await;
-        woken
+        woken.await
     }
 
     fn perform(self: &Rc<Self>, sockets: &mut BTreeMap<ConnId, WebSocket>, effect: Effect) {
@@ -346,7 +351,7 @@ impl Object {
     }
 
     async fn set_alarm(&self, due: Millis) {
-        if self.alarm_set().await.is_some_and(|set| set <= due) {
+        if self.alarm.get().flatten().is_some_and(|set| set <= due) {
             return;
         }
         self.alarm.set(Some(Some(due)));
@@ -359,14 +364,12 @@ impl Object {
         }
     }
 
-    async fn alarm_set(&self) -> Option<Millis> {
-        if let Some(known) = self.alarm.get() {
-            return known;
+    /// Finds out which alarm an earlier instance has set.
+    async fn look_up_alarm(&self) {
+        if self.alarm.get().is_none() {
+            let set = self.state.storage().get_alarm().await.ok().flatten();
+            self.alarm.set(Some(set.and_then(|millis| u64::try_from(millis).ok()).map(Millis)));
         }
-        let set = self.state.storage().get_alarm().await.ok().flatten();
-        let set = set.and_then(|millis| u64::try_from(millis).ok()).map(Millis);
-        self.alarm.set(Some(set));
-        set
     }
 }
 
@@ -386,6 +389,7 @@ fn disown(socket: &WebSocket) -> Result<()> {
 }
 
 fn hang_up(socket: &WebSocket) -> Result<()> {
+    disown(socket)?;
     socket.close(Some(CloseCode::Internal.number()), Some(Reject::Internal.code()))
 }
 

@@ -7,11 +7,15 @@ use crate::link::Call;
 use crate::marks::Progress;
 use crate::members::{Absence, Who};
 use crate::moment::Millis;
+use crate::peer::Peer;
 use crate::protocol::Start;
 use crate::session::Session;
 use crate::sql::{Sql, StoreError};
 use crate::subscriptions::{Gone, Want};
 use crate::turn::{Farewell, Turn};
+
+/// How long, in milliseconds, a message may have been on its way when the client pinged.
+const LATENCY: u64 = 1_000;
 
 impl<S: Sql> Room<S> {
     /// Makes good for what this room did not live to do: some sockets may not have been sent the newest messages, and
@@ -24,21 +28,20 @@ impl<S: Sql> Room<S> {
             self.subscriptions.attend(&RoomName::system(), self.peers.keys().copied())?;
         }
         if self.peers.is_empty() {
-            return self.find_abandoned(noted.sent, now);
+            return self.find_abandoned(self.log.floor().max(self.marks.noted().sent), now);
         }
         self.remember_reaches(now);
         self.queue_unsent(noted.sent)
     }
 
-    /// The newest message may have been on its way to whoever was here when the runtime was killed.
-    fn find_abandoned(&mut self, sent: Seq, now: Millis) -> Result<(), StoreError> {
+    /// What was sent in the last turn may have been on its way to whoever was here when the runtime was killed.
+    fn find_abandoned(&mut self, floor: Seq, now: Millis) -> Result<(), StoreError> {
         if !self.marks.is_occupied() {
             return Ok(());
         }
         if self.name.kind() == Kind::User {
             self.members.abandon_elsewhere(&self.name, &RoomName::system(), now)?;
         }
-        let floor = sent.min(Seq(self.log.head().0.saturating_sub(1)));
         self.members.abandon(&self.name, floor, now)?;
         self.marks.occupy(false)
     }
@@ -59,12 +62,14 @@ impl<S: Sql> Room<S> {
     /// A socket was opened: it is welcomed, from where it wants to go on or from where its user was.
     pub(super) fn opened(&mut self, turn: &mut Turn, mut session: Session) -> Result<(), StoreError> {
         let (conn, who, now) = (session.conn, session.who(), turn.moment.now);
+        // The room may have been loaded with it, and has then taken it for one that was here before.
+        self.peers.remove(&conn);
         let start = self.start(session.resume.take(), &who, now)?;
         session.behind = (start.seq < self.sent()).then_some(start.seq);
         session.acked = session.acks.then_some(start.seq);
         self.arrive(&session, start, now)?;
         turn.attach(session.clone());
-        self.peers.insert(conn, super::Peer::new(session));
+        self.peers.insert(conn, Peer::new(session));
         self.welcome(turn, conn, start);
         if self.name.kind() == Kind::User {
             self.await_room(turn, conn, &RoomName::system(), None)?;
@@ -93,10 +98,13 @@ impl<S: Sql> Room<S> {
         Ok(Start { epoch, seq, recovered: Some(recovered) })
     }
 
-    /// How far somebody was who was here before and has no other socket open.
+    /// How far somebody was who was here before; or surely is, by another socket that may be dead without our knowing.
     fn returning(&self, who: &Who, now: Millis) -> Result<Option<Seq>, StoreError> {
-        if self.has(who) {
-            return Ok(None);
+        let mut siblings = self.siblings(who).peekable();
+        if siblings.peek().is_some() {
+            let arrived = |peer: &Peer| self.heard_by_then(self.reach_of(&peer.session), alive(peer));
+            let least = siblings.map(arrived).collect::<Result<Vec<Seq>, _>>()?.into_iter().min();
+            return Ok(least.filter(|seq| *seq < self.sent()));
         }
         let Some(Absence { cursor: Some(cursor), alive }) = self.members.absence(&self.name, who, now)? else {
             return Ok(None);
@@ -104,13 +112,25 @@ impl<S: Sql> Room<S> {
         self.heard_by_then(cursor.seq, alive).map(Some)
     }
 
+    /// How far a socket of this room is: what it confirmed, if it confirms, or what it was sent.
+    fn reach_of(&self, session: &Session) -> Seq {
+        session.acked.or(session.behind).unwrap_or_else(|| self.sent())
+    }
+
     /// What has surely arrived of all up to `seq`, from somebody who was last heard then.
     pub(super) fn heard_by_then(&self, seq: Seq, alive: Option<Millis>) -> Result<Seq, StoreError> {
         alive.map_or(Ok(seq), |alive| Ok(self.log.taken_by(alive)?.min(seq)))
     }
 
-    fn has(&self, who: &Who) -> bool {
-        self.peers.values().any(|peer| peer.session.user == who.user && peer.session.device == who.device)
+    /// The other sockets of the same device.
+    pub fn siblings_of(&self, session: &Session) -> Vec<ConnId> {
+        let siblings = self.siblings(&session.who()).map(|peer| peer.session.conn).collect::<Vec<_>>();
+        siblings.into_iter().filter(|conn| *conn != session.conn).collect()
+    }
+
+    /// The sockets of somebody.
+    fn siblings<'a>(&'a self, who: &'a Who) -> impl Iterator<Item = &'a Peer> {
+        self.peers.values().filter(|peer| peer.session.user == who.user && peer.session.device == who.device)
     }
 
     /// A connection is gone. What is written of its user is written now; the user's room is told, which counts it.
@@ -120,7 +140,7 @@ impl<S: Sql> Room<S> {
             turn.call(RoomName::new(Kind::User, session.user), Call::Release { conn });
         }
         let Some(peer) = self.peers.remove(&conn) else { return Ok(()) };
-        let alive = if farewell == Farewell::Missing && !peer.session.acks { peer.pinged } else { None };
+        let alive = alive(&peer).filter(|_| farewell == Farewell::Missing);
         let now = turn.moment.now;
         self.depart(&peer.session, alive, now)?;
         for room in self.subscriptions.heard_by(conn) {
@@ -133,9 +153,8 @@ impl<S: Sql> Room<S> {
     /// Notes how far somebody is whose last socket here has closed.
     fn depart(&mut self, session: &Session, alive: Option<Millis>, now: Millis) -> Result<(), StoreError> {
         let who = session.who();
-        if !self.has(&who) {
-            let seq = session.acked.or(session.behind).unwrap_or_else(|| self.sent());
-            let cursor = Some(Cursor { epoch: self.marks.epoch(), seq });
+        if self.siblings(&who).next().is_none() {
+            let cursor = Some(Cursor { epoch: self.marks.epoch(), seq: self.reach_of(session) });
             self.members.depart(&self.name, &who, Absence { cursor, alive }, now)?;
         }
         self.marks.occupy(!self.peers.is_empty())?;
@@ -151,16 +170,18 @@ impl<S: Sql> Room<S> {
         now: Millis,
     ) -> Result<(), StoreError> {
         let who = session.who();
-        let others = self.subscriptions.subscribers(room).into_iter().filter(|conn| *conn != session.conn);
-        let mut others = others.filter_map(|conn| self.peers.get(&conn));
-        let (Some(reach), Some(head)) = (session.reaches.get(room), self.subscriptions.cursor(room)) else {
-            return Ok(());
-        };
-        if others.any(|peer| peer.session.who() == who) {
-            return Ok(());
+        let sibling = self.siblings(&who).any(|peer| self.subscriptions.hears(room, peer.session.conn));
+        match self.absence_of(room, session, alive) {
+            Some(absence) if !sibling => self.members.depart(room, &who, absence, now),
+            Some(_) | None => Ok(()),
         }
+    }
+
+    /// How far a socket is in a room that it subscribed to, for who comes after it.
+    fn absence_of(&self, room: &RoomName, session: &Session, alive: Option<Millis>) -> Option<Absence> {
+        let (reach, Cursor { epoch, .. }) = (session.reaches.get(room)?, self.subscriptions.cursor(room)?);
         let seq = if session.acks { reach.acked } else { reach.seq };
-        self.members.depart(room, &who, Absence { cursor: Some(Cursor { epoch: head.epoch, seq }), alive }, now)
+        Some(Absence { cursor: Some(Cursor { epoch, seq }), alive })
     }
 
     /// From where on somebody wants to hear a room: after what it has, or had when it went, or from now on.
@@ -172,10 +193,18 @@ impl<S: Sql> Room<S> {
         now: Millis,
     ) -> Result<Want, StoreError> {
         let Some(peer) = self.peers.get(&conn) else { return Ok(Want::Live) };
-        match cursor {
-            Some(cursor) => Ok(Want::From(cursor)),
-            None => Ok(self.members.absence(room, &peer.session.who(), now)?.map_or(Want::Live, Want::Back)),
+        if let Some(cursor) = cursor {
+            return Ok(Want::From(cursor));
         }
+        let who = peer.session.who();
+        let siblings = self.siblings(&who).filter(|sibling| self.subscriptions.hears(room, sibling.session.conn));
+        let never = Millis(u64::MAX);
+        let least = siblings.min_by_key(|sibling| alive(sibling).unwrap_or(never));
+        let absence = match least {
+            Some(sibling) => self.absence_of(room, &sibling.session, alive(sibling)),
+            None => self.members.absence(room, &who, now)?,
+        };
+        Ok(absence.map_or(Want::Live, Want::Back))
     }
 
     /// Sees to it that what becomes too old is looked for, a day from now.
@@ -192,4 +221,10 @@ impl<S: Sql> Room<S> {
         let left = [self.log.clean(now)?, self.members.clean(now)?, self.followers.clean(then)?];
         self.marks.clean_at(left.contains(&true).then(|| now.plus(DAY)))
     }
+}
+
+/// What was sent before this has surely arrived: the client has pinged since. One that confirms says so itself.
+fn alive(peer: &Peer) -> Option<Millis> {
+    let pinged = peer.pinged.filter(|_| !peer.session.acks)?;
+    Some(Millis(pinged.0.saturating_sub(LATENCY)))
 }

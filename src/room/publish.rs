@@ -8,6 +8,7 @@ use crate::batch::{Outgoing, Priority, pack};
 use crate::code::{Refusal, Reject};
 use crate::id::{ConnId, Id, Seq};
 use crate::link::{Call, Passing};
+use crate::log::Noted;
 use crate::marks::Progress;
 use crate::message::Draft;
 use crate::sql::{Sql, StoreError};
@@ -71,11 +72,11 @@ impl<S: Sql> Room<S> {
     fn take_in(&mut self, turn: &Turn, placed: &Placed, waits: bool) -> Result<(), StoreError> {
         let Placed { taken: Taken { id, seq, .. }, priority, frame } = placed;
         if let Some(seq) = *seq {
-            let sent = if waits { self.sent() } else { seq };
-            let progress = Progress { sent, settled: self.followers.settled(seq) };
-            self.log.append(turn.moment.now, id, frame, progress)?;
-            self.marks.carried(progress, turn.moment.now);
-            self.remember_to_clean(turn.moment.now)?;
+            let now = turn.moment.now;
+            let noted = Noted { sent: self.sent(), waits, settled: self.followers.settled(seq) };
+            self.log.append(now, id, frame, noted)?;
+            self.marks.carried(noted.progress(seq), now);
+            self.remember_to_clean(now)?;
         }
         self.batch.push(*priority, Outgoing { seq: *seq, frame: frame.clone() });
         Ok(())

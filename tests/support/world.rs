@@ -17,6 +17,7 @@ use cidadao_realtime::moment::{Millis, Moment};
 use cidadao_realtime::protocol::{ErrorData, ServerFrame};
 use cidadao_realtime::room::{Counts, Failure, Room, Taken};
 use cidadao_realtime::session::Session;
+use cidadao_realtime::sql::StoreError;
 use cidadao_realtime::turn::{Effect, Farewell, Input, Turn};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -65,6 +66,8 @@ struct Place {
     /// The alarm that is set, as far as this life knows.
     known_alarm: Option<Millis>,
     fault: Fault,
+    /// Whether the runtime dies when the next turn is over, before anybody hears of it.
+    doomed: bool,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -249,7 +252,7 @@ impl World {
     /// Lets everything come to its end.
     pub(crate) fn drain(&mut self) {
         for place in self.places.values_mut() {
-            place.fault = Fault::None;
+            (place.fault, place.doomed) = (Fault::None, false);
             place.sql.fail_after(0);
         }
         self.run_until_idle();
@@ -273,6 +276,11 @@ impl World {
     pub(crate) fn crash(&mut self, room: &str) {
         self.evict(room);
         self.place(&name(room)).sessions.clear();
+    }
+
+    /// Lets the room's next turn be kept, and kills the runtime before anybody hears of it.
+    pub(crate) fn doom(&mut self, room: &str) {
+        self.place(&name(room)).doomed = true;
     }
 
     /// Calls to the room fail.
@@ -364,6 +372,11 @@ impl World {
             place.life += u64::from(place.room.is_none());
             result
         });
+        if result.is_ok() && std::mem::take(&mut self.place(name).doomed) {
+            self.arm(name);
+            self.crash(&name.to_string());
+            return Err(Failure::Broken(StoreError("kept, and nobody knows".to_owned())));
+        }
         if result.is_ok() {
             turn.effects.into_iter().for_each(|effect| self.perform(name, effect));
         }

@@ -6,20 +6,27 @@ use super::*;
 impl World {
     /// Opens a socket in a room.
     pub(crate) fn join(&mut self, room: &str, user: &str) -> ConnId {
+        self.open(room, user, &json!({}))
+    }
+
+    /// Opens a socket in a room, with what else its session says.
+    pub(crate) fn open(&mut self, room: &str, user: &str, more: &Value) -> ConnId {
         let (conn, home) = (self.next_conn(), name(room));
         self.sockets.insert(conn, Socket { home: home.clone(), frames: Vec::new(), read: 0 });
         if home.kind() != Kind::User && !self.reserve(conn, user, &home) {
             self.place(&home);
             return conn;
         }
-        let session = json!({"conn": conn, "user": user, "expires": self.token_end, "connection_type": "general"});
+        let mut session = json!({"conn": conn, "user": user, "expires": self.token_end, "connection_type": "general"});
+        session.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let session = Session::decode(&session.to_string()).unwrap();
         if let Ok(Some(reject)) = self.turn(&home, |room, turn| Ok(room.turn_away(turn, &session)?)) {
             self.turn_away(conn, reject);
             return conn;
         }
         self.place(&home).sessions.insert(conn, session.clone());
-        if self.take(&home, Input::Opened(session)).is_err() {
+        let pings = self.place(&home).pings.clone().into_iter().collect();
+        if self.take(&home, Input::Opened(session, pings)).is_err() {
             self.place(&home).sessions.remove(&conn);
         }
         conn
@@ -117,7 +124,8 @@ impl World {
     fn close(&mut self, conn: ConnId, farewell: Farewell) {
         let home = self.home(conn);
         if let Some(session) = self.place(&home).sessions.get(&conn).cloned() {
-            self.take(&home, Input::Closed(session, farewell)).ok();
+            let pinged = self.place(&home).pings.get(&conn).copied();
+            self.take(&home, Input::Closed(session, farewell, pinged)).ok();
             self.place(&home).sessions.remove(&conn);
         }
     }
