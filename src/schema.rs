@@ -16,7 +16,7 @@ const VERSIONS: [&[&str]; 1] = [&[
         since INTEGER NOT NULL) WITHOUT ROWID",
     // Whose messages this room's sockets want.
     "CREATE TABLE subscriptions (room TEXT NOT NULL, conn TEXT NOT NULL, user TEXT NOT NULL, device TEXT NOT NULL,
-        PRIMARY KEY (room, conn)) WITHOUT ROWID",
+        seq INTEGER, PRIMARY KEY (room, conn)) WITHOUT ROWID",
     "CREATE TABLE upstreams (room TEXT PRIMARY KEY, epoch TEXT NOT NULL) WITHOUT ROWID",
     // A user's room: the connections elsewhere, until when none may be opened, the tickets that nobody has used.
     "CREATE TABLE connections (conn TEXT PRIMARY KEY, room TEXT NOT NULL) WITHOUT ROWID",

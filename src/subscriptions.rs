@@ -85,7 +85,15 @@ enum Read {
 }
 
 /// A connection that was subscribed when the runtime was killed.
-pub type Gone = (RoomName, ConnId, Who);
+#[derive(Debug)]
+pub struct Gone {
+    /// To which room.
+    pub room: RoomName,
+    /// Whose it was.
+    pub who: Who,
+    /// From where on it had subscribed, if it confirms what it gets. For others, the room knows how far they were.
+    pub cursor: Option<Cursor>,
+}
 
 /// All subscriptions of one room's sockets.
 #[derive(Debug)]
@@ -102,18 +110,21 @@ impl<S: Sql> Subscriptions<S> {
     /// Loads the subscriptions of the sockets that are open, and says whose are gone. Each connection may have `limit`.
     pub fn open(sql: S, limit: usize, open: impl Fn(ConnId) -> bool) -> Result<(Self, Vec<Gone>), StoreError> {
         let mut this = Self { sql, upstreams: BTreeMap::new(), reads: BTreeMap::new(), limit, attended: None };
-        let mut gone = Vec::new();
-        let statement = "SELECT room, epoch, conn, user, device FROM subscriptions LEFT JOIN upstreams USING (room)";
+        let (mut gone, mut dead) = (Vec::new(), Vec::new());
+        let statement =
+            "SELECT room, conn, user, device, seq, epoch FROM subscriptions LEFT JOIN upstreams USING (room)";
         for row in this.sql.exec(statement, &[])? {
-            let Some((room, epoch, conn, who)) = subscription(row) else { continue };
+            let Some((room, conn, who, seq, epoch)) = subscription(row) else { continue };
             let upstream = this.upstreams.entry(room.clone()).or_insert_with(|| Upstream::new(epoch));
             if open(conn) {
                 upstream.subscribers.insert(conn);
             } else {
-                gone.push((room, conn, who));
+                let cursor = epoch.zip(seq).map(|(epoch, seq)| Cursor { epoch, seq });
+                dead.push((room.clone(), conn));
+                gone.push(Gone { room, who, cursor });
             }
         }
-        for (room, conn, _) in &gone {
+        for (room, conn) in &dead {
             this.remove(room, *conn)?;
         }
         Ok((this, gone))
@@ -197,16 +208,18 @@ impl<S: Sql> Subscriptions<S> {
         self.upstreams.get(room).is_some_and(|upstream| upstream.subscribers.contains(&conn))
     }
 
-    /// Somebody who waited is told that it is subscribed: that survives the room's sleep.
-    pub fn told(&mut self, room: &RoomName, conn: ConnId, who: &Who) -> Result<(), StoreError> {
+    /// Somebody who waited is told that it is subscribed: that survives the room's sleep. If it confirms what it gets, it
+    /// has confirmed everything up to `confirmed`.
+    pub fn told(&mut self, room: &RoomName, conn: ConnId, who: &Who, confirmed: Option<Seq>) -> Result<(), StoreError> {
         let Some(upstream) = self.upstreams.get_mut(room) else { return Ok(()) };
         upstream.waiting.remove(&conn);
         if !upstream.subscribers.insert(conn) || self.is_attended(room) {
             return Ok(());
         }
-        let statement = "INSERT OR IGNORE INTO subscriptions (room, conn, user, device) VALUES (?, ?, ?, ?)";
+        let statement = "INSERT OR IGNORE INTO subscriptions (room, conn, user, device, seq) VALUES (?, ?, ?, ?, ?)";
         let device = who.device.as_ref().map_or("", |device| device.as_str());
-        self.sql.exec(statement, &[room.into(), (&conn).into(), (&who.user).into(), device.into()]).map(drop)
+        let seq = confirmed.map_or(Value::Null, |seq| seq.0.into());
+        self.sql.exec(statement, &[room.into(), (&conn).into(), (&who.user).into(), device.into(), seq]).map(drop)
     }
 
     /// Who hears that room.
@@ -383,9 +396,9 @@ impl Want {
     }
 }
 
-fn subscription(row: Vec<Value>) -> Option<(RoomName, Option<Epoch>, ConnId, Who)> {
-    let [room, epoch, conn, user, device] = <[Value; 5]>::try_from(row).ok()?;
+fn subscription(row: Vec<Value>) -> Option<(RoomName, ConnId, Who, Option<Seq>, Option<Epoch>)> {
+    let [room, conn, user, device, seq, epoch] = <[Value; 6]>::try_from(row).ok()?;
     let who = Who { user: user.text()?.parse().ok()?, device: device.text()?.parse().ok() };
-    let epoch = epoch.text().and_then(|epoch| epoch.parse().ok());
-    Some((room.text()?.parse().ok()?, epoch, ConnId(conn.text()?.parse().ok()?), who))
+    let (seq, epoch) = (seq.number().map(Seq), epoch.text().and_then(|epoch| epoch.parse().ok()));
+    Some((room.text()?.parse().ok()?, ConnId(conn.text()?.parse().ok()?), who, seq, epoch))
 }

@@ -21,8 +21,8 @@ impl<S: Sql> Room<S> {
     /// Makes good for what this room did not live to do: some sockets may not have been sent the newest messages, and
     /// others may have vanished with the runtime.
     pub(super) fn wake_up(&mut self, noted: Progress, gone: Vec<Gone>, now: Millis) -> Result<(), StoreError> {
-        for (room, _, who) in gone {
-            self.members.depart(&room, &who, Absence { cursor: None, alive: None }, now)?;
+        for Gone { room, who, cursor } in gone {
+            self.members.depart(&room, &who, Absence { cursor, alive: None }, now)?;
         }
         if self.name.kind() == Kind::User {
             self.subscriptions.attend(&RoomName::system(), self.peers.keys().copied())?;

@@ -93,9 +93,10 @@ impl<S: Sql> Room<S> {
         let Some(Cursor { epoch, .. }) = self.subscriptions.cursor(room) else { return Ok(()) };
         let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
         let who = peer.session.who();
+        let confirmed = peer.session.acks.then_some(seq);
         peer.session.reaches.set(room, Reach { seq, acked: seq, behind });
         turn.attach(peer.session.clone());
-        self.subscriptions.told(room, conn, &who)?;
+        self.subscriptions.told(room, conn, &who, confirmed)?;
         self.members.remove(room, &who)?;
         if !self.subscriptions.is_attended(room) || recovered == Some(false) {
             self.subscribed(turn, conn, room, Start { epoch, seq, recovered });

@@ -5,8 +5,11 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
     reason = "a test fails by panicking, and no test uses all of this"
 )]
 
+pub(crate) mod people;
+pub(crate) mod random;
 pub(crate) mod sql;
 pub(crate) mod world;

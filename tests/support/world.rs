@@ -283,6 +283,11 @@ impl World {
         self.place(&name(room)).doomed = true;
     }
 
+    /// Takes back [`Self::doom`], if it has not come.
+    pub(crate) fn spare(&mut self, room: &str) {
+        self.place(&name(room)).doomed = false;
+    }
+
     /// Calls to the room fail.
     pub(crate) fn cut(&mut self, room: &str) {
         self.place(&name(room)).fault = Fault::Cut;

@@ -88,6 +88,14 @@ impl World {
         self.ask(conn, "subscribe", room);
     }
 
+    /// Subscribes, and wants to hear what came after that place.
+    pub(crate) fn subscribe_after(&mut self, conn: ConnId, room: &str, cursor: &Value) {
+        let room = name(room);
+        let field = format!("{}_id", room.kind().as_str());
+        let data = json!({field: room.id().as_str(), "epoch": cursor["epoch"], "since": cursor["since"]});
+        self.send(conn, &json!({"type": "subscribe", "data": data}));
+    }
+
     /// Subscribes and waits for the answer.
     pub(crate) fn follow(&mut self, conn: ConnId, room: &str) {
         self.subscribe(conn, room);
