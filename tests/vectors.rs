@@ -1,4 +1,4 @@
-//! The golden vectors, which clients in other languages replay, and the documents beside them, against the code.
+//! The golden vectors, which clients in other languages replay, against the code.
 //!
 //! `UPDATE_VECTORS=1` writes the bytes of `server-frames.json` anew instead of comparing them.
 #![allow(
@@ -9,10 +9,11 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "support/golden.rs"]
+mod golden;
 mod support;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::rc::Rc;
 
 use cidadao_realtime::batch::{Priority, pack};
@@ -25,32 +26,9 @@ use cidadao_realtime::moment::{Millis, Moment};
 use cidadao_realtime::protocol::{AUTO_RESPONSE, ClientFrame, ErrorData, ServerFrame, Start, Topic, error_body};
 use cidadao_realtime::route::Route;
 use cidadao_realtime::session::ConnectionType;
+use golden::{cases, client_types, path, server_types, snake_case, text, variants, vectors};
 use serde_json::{Value, from_value, json};
 use support::world::World;
-
-const PROTOCOL: &str = include_str!("../docs/protocol.md");
-const ASYNCAPI: &str = include_str!("../docs/asyncapi.yaml");
-const OPENAPI: &str = include_str!("../docs/openapi.yaml");
-
-const VECTORS: [&str; 7] = ["client-frames", "codes", "grants", "ids", "messages", "routes", "server-frames"];
-
-// Reading the vectors.
-
-fn path(file: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors").join(format!("{file}.json"))
-}
-
-fn vectors(file: &str) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(path(file)).unwrap()).expect(file)
-}
-
-fn cases(file: &str, list: &str) -> Vec<Value> {
-    vectors(file)[list].as_array().expect(list).clone()
-}
-
-fn text<'a>(case: &'a Value, field: &str) -> &'a str {
-    case[field].as_str().unwrap_or_else(|| panic!("no text {field} in {case}"))
-}
 
 fn parsed<T: std::str::FromStr>(case: &Value, field: &str) -> T {
     text(case, field).parse().ok().unwrap_or_else(|| panic!("bad {field} in {case}"))
@@ -65,52 +43,6 @@ fn replay(file: &str, list: &str, inputs: &[&str], run: impl Fn(&Value) -> Value
         assert_eq!(run(&case), expected, "{file}, {list}: {case}");
         assert!(case.get("name").is_none_or(|name| names.insert(name.to_string())), "twice: {}", case["name"]);
     }
-}
-
-/// All texts in a field of that name, anywhere in all vectors.
-fn named(field: &str) -> BTreeSet<String> {
-    let all: String = VECTORS.map(|file| vectors(file).to_string()).concat();
-    let begin = format!("\"{field}\":\"");
-    all.split(&begin).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect()
-}
-
-// What the code holds, read from its text: an enum cannot be asked for its variants.
-
-/// The lines of a source between two marks.
-fn excerpt<'a>(source: &'a str, begin: &str, end: &str) -> &'a str {
-    source.split_once(begin).and_then(|(_, rest)| rest.split_once(end)).expect(begin).0
-}
-
-fn snake_case(name: &str) -> String {
-    let mut snake = String::new();
-    for letter in name.chars() {
-        snake.push_str(if letter.is_ascii_uppercase() && !snake.is_empty() { "_" } else { "" });
-        snake.push(letter.to_ascii_lowercase());
-    }
-    snake
-}
-
-fn variants(source: &str, name: &str) -> BTreeSet<String> {
-    let body = excerpt(source, &format!("pub enum {name}"), "\n}\n");
-    let lines = body.lines().filter_map(|line| line.strip_prefix("    "));
-    let lines = lines.filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase()));
-    lines.map(|line| snake_case(line.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap())).collect()
-}
-
-/// Every `type` that the room knows of a client.
-fn client_types() -> BTreeSet<String> {
-    let arms = excerpt(include_str!("../src/protocol.rs"), "match envelope.kind.as_ref() {", "_ =>");
-    let patterns = arms.lines().filter(|line| line.trim_start().starts_with('"')).map(|line| {
-        let (patterns, _) = line.split_once("=>").unwrap();
-        patterns.split('|').map(|pattern| pattern.trim().trim_matches('"').to_owned())
-    });
-    patterns.flatten().collect()
-}
-
-fn server_types() -> BTreeSet<String> {
-    let mut types = variants(include_str!("../src/protocol.rs"), "ServerFrame<'a>");
-    types.insert("batch".to_owned());
-    types
 }
 
 fn refused(refusal: &Refusal) -> Value {
@@ -384,7 +316,8 @@ fn the_bytes_of_a_frame_say_what_its_vector_says() {
 fn lasting(data: &Value) -> Value {
     let mut data = data.clone();
     let conn = data["connection_id"].clone();
-    let drawn = |name: &String, value: &Value| name == "seq" || name.ends_with("_within_ms") || *value == conn;
+    let drawn =
+        |name: &str, value: &Value| matches!(name, "epoch" | "seq") || name.ends_with("_within_ms") || *value == conn;
     data.as_object_mut().unwrap().retain(|name, value| !drawn(name, value));
     data
 }
@@ -423,93 +356,4 @@ fn nothing_is_without_a_vector() {
 fn assert_covered(all: &BTreeSet<String>, covered: &BTreeSet<String>) {
     assert!(all.len() > 1, "{all:?}");
     assert_eq!(all.difference(covered).collect::<Vec<_>>(), Vec::<&String>::new(), "without a vector");
-}
-
-// The documents.
-
-/// What a document must name in one form, and what it is.
-fn assert_names(document: &str, all: impl IntoIterator<Item = String>, form: impl Fn(&str) -> String) {
-    let missing: Vec<String> =
-        all.into_iter().map(|name| form(&name)).filter(|name| !document.contains(name)).collect();
-    assert_eq!(missing, Vec::<String>::new(), "missing in the document");
-}
-
-fn codes() -> impl Iterator<Item = String> {
-    Reject::ALL.into_iter().map(|reject| reject.code().to_owned())
-}
-
-#[test]
-fn the_protocol_names_every_type_code_and_route() {
-    assert_names(PROTOCOL, codes().chain(named("code")), |code| format!("| `{code}` |"));
-    assert_names(PROTOCOL, named("type").into_iter().chain(client_types()).chain(server_types()), |name| {
-        format!("`{name}`")
-    });
-    for reject in Reject::ALL {
-        let row = PROTOCOL.lines().find(|line| line.starts_with(&format!("| `{}` |", reject.code()))).unwrap();
-        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        let retry = if reject.retry() { "yes" } else { "no" };
-        let close = CloseCode::from(reject).number();
-        assert_eq!(cells[2..5], [reject.status().to_string(), close.to_string(), retry.to_owned()], "{row}");
-    }
-}
-
-#[test]
-fn the_protocol_lists_every_limit_with_its_default() {
-    let limits = format!("{:?}", Limits::default());
-    let limits = limits.trim_start_matches("Limits { ").trim_end_matches(" }").split(", ");
-    let row = |limit: &str| limit.split_once(": ").map(|(name, value)| format!("| `{name}` | {value} |")).unwrap();
-    assert_names(PROTOCOL, limits.map(row), str::to_owned);
-}
-
-#[test]
-fn the_examples_of_the_protocol_are_vectors() {
-    let all: String = VECTORS.map(|file| vectors(file).to_string()).concat();
-    for block in PROTOCOL.split("```json\n").skip(1) {
-        let (block, _) = block.split_once("```").unwrap();
-        for line in block.lines() {
-            assert!(all.contains(&json!(line).to_string()), "no vector: {line}");
-        }
-    }
-}
-
-#[test]
-fn asyncapi_names_every_frame_and_code() {
-    assert_names(ASYNCAPI, codes().chain(client_types()), |name| format!("- {name}\n"));
-    assert_names(ASYNCAPI, server_types(), |name| format!("const: {name}\n"));
-}
-
-/// The operations of the document, each as method and path.
-fn operations() -> Vec<(String, String)> {
-    let paths = excerpt(OPENAPI, "\npaths:\n", "\ncomponents:\n");
-    let mut path = "";
-    let mut operations = Vec::new();
-    for line in paths.lines() {
-        if let Some(name) = line.strip_prefix("  /").and_then(|line| line.strip_suffix(':')) {
-            path = name;
-        } else if matches!(line, "    get:" | "    post:") {
-            operations.push((line.trim().trim_end_matches(':').to_uppercase(), format!("/{path}")));
-        }
-    }
-    operations
-}
-
-fn fits(template: &str, path: &str) -> bool {
-    let path = path.strip_suffix('/').unwrap_or(path);
-    let (template, path): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
-    template.len() == path.len() && template.iter().zip(path).all(|(part, name)| part.starts_with('{') || *part == name)
-}
-
-#[test]
-fn openapi_names_every_route_and_code_and_no_other() {
-    let operations = operations();
-    assert_names(OPENAPI, codes(), |code| format!("- {code}\n"));
-    for (method, path) in &operations {
-        assert!(Route::parse(method, &path.replace(['{', '}'], "")).is_ok(), "no such route: {method} {path}");
-    }
-    for case in cases("routes", "cases").iter().filter(|case| case.get("route").is_some()) {
-        let known = |(method, template): &(String, String)| {
-            method == text(case, "method") && fits(template, text(case, "path"))
-        };
-        assert!(operations.iter().any(known), "{case}");
-    }
 }
