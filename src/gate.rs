@@ -5,8 +5,8 @@ use crate::code::{Refusal, Reject};
 use crate::config::Config;
 use crate::grants;
 use crate::history::Range;
-use crate::id::{ConnId, Id, Kind, RoomName};
-use crate::moment::Moment;
+use crate::id::{ConnId, Id, Kind, RoomName, Seq};
+use crate::moment::{Millis, Moment};
 use crate::protocol::SUBPROTOCOL;
 use crate::query::Query;
 use crate::reach::Reaches;
@@ -112,7 +112,8 @@ fn connect(
         acks: query.acks(),
         resume: query.cursor()?,
         behind: None,
-        acked: None,
+        sure: Seq(0),
+        live_since: Millis(0),
         reaches: Reaches::default(),
     };
     Ok(Admission::Connect(room, session, agreed))

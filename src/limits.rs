@@ -29,6 +29,9 @@ pub struct Limits {
     pub segment_bytes: u64,
     /// Milliseconds for which the id of a message is remembered at least: 86,400,000, a day.
     pub id_memory: u64,
+    /// Ids that are remembered at most, beyond those in the log: 1,000,000, some 30 MB while the room is awake. A room in
+    /// which more is published within [`Self::id_memory`] forgets the oldest earlier.
+    pub remembered_ids: u64,
     /// Milliseconds for which a user who has gone is owed what is published: 604,800,000, a week.
     pub offline_ttl: u64,
     /// Messages that a client that confirms may leave unconfirmed: 1,000.
@@ -94,6 +97,7 @@ impl Default for Limits {
             segment_messages: 512,
             segment_bytes: 4 << 20,
             id_memory: DAY,
+            remembered_ids: 1_000_000,
             offline_ttl: 7 * DAY,
             unacked_messages: 1_000,
             unacked_bytes: 1 << 20,

@@ -296,10 +296,7 @@ impl<S: Sql> Log<S> {
             self.segments.iter_mut().filter(|segment| segment.n == n).for_each(|segment| segment.stored = false);
         }
         while let [oldest, _, ..] = self.segments.as_slice() {
-            let Some(end) = oldest.end.filter(|end| !oldest.stored && end.closed.plus(self.limits.id_memory) <= now)
-            else {
-                break;
-            };
+            let Some(end) = oldest.end.filter(|end| !oldest.stored && self.may_forget(end, now)) else { break };
             self.sql.exec("DELETE FROM segments WHERE n = ?", &[oldest.n.into()])?;
             self.segments.remove(0);
             if let Some(ids) = &mut self.ids {
@@ -316,6 +313,12 @@ impl<S: Sql> Log<S> {
                 || self.total.saturating_sub(segment.base) > self.limits.log_bytes
                 || self.is_old(end.closed, now)
         })
+    }
+
+    /// Whether the ids before that end need not be known any more.
+    fn may_forget(&self, end: &End, now: Millis) -> bool {
+        let since = self.head.0.saturating_sub(end.last.0);
+        end.closed.plus(self.limits.id_memory) <= now || since >= self.limits.remembered_ids
     }
 
     fn is_old(&self, then: Millis, now: Millis) -> bool {

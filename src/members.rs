@@ -52,14 +52,21 @@ impl<S: Sql> Members<S> {
         Self { sql, ttl }
     }
 
-    /// Somebody opened a socket in this room, and hears what comes after `from`.
-    pub fn arrive(&self, room: &RoomName, who: &Who, from: Cursor, acks: bool) -> Result<(), StoreError> {
-        let statement = "INSERT INTO members (room, user, device, first, epoch, cursor, acks, away)
-            VALUES (?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (room, user, device) DO UPDATE SET
-            epoch = excluded.epoch, cursor = excluded.cursor, alive = NULL, acks = excluded.acks, away = 0";
+    /// Somebody opened a socket in this room, and hears what comes after `from`; first what it missed, if it is `behind`.
+    pub fn arrive(&self, room: &RoomName, who: &Who, from: Cursor, acks: bool, behind: bool) -> Result<(), StoreError> {
+        let statement = "INSERT INTO members (room, user, device, first, epoch, cursor, acks, behind, away)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (room, user, device) DO UPDATE SET epoch = excluded.epoch,
+            cursor = excluded.cursor, alive = NULL, acks = excluded.acks, behind = excluded.behind, away = 0";
         let (epoch, seq) = (Value::from(&from.epoch), Value::from(from.seq.0));
         let [room, user, device] = key(room, who);
-        self.sql.exec(statement, &[room, user, device, seq.clone(), epoch, seq, u64::from(acks).into()]).map(drop)
+        let [acks, behind] = [acks, behind].map(|flag| Value::from(u64::from(flag)));
+        self.sql.exec(statement, &[room, user, device, seq.clone(), epoch, seq, acks, behind]).map(drop)
+    }
+
+    /// Somebody has been sent what it missed.
+    pub fn caught_up(&self, room: &RoomName, who: &Who) -> Result<(), StoreError> {
+        let statement = "UPDATE members SET behind = 0 WHERE room = ? AND user = ? AND device = ?";
+        self.sql.exec(statement, &key(room, who)).map(drop)
     }
 
     /// The last socket of somebody has closed.
@@ -68,8 +75,8 @@ impl<S: Sql> Members<S> {
         let epoch = cursor.map_or(Value::Null, |cursor| (&cursor.epoch).into());
         let seq = cursor.map_or(Value::Null, |cursor| cursor.seq.0.into());
         let alive = alive.map_or(Value::Null, |alive| alive.0.into());
-        let statement = "INSERT INTO members (room, user, device, first, epoch, cursor, alive, acks, away)
-            VALUES (?, ?, ?, 0, ?, ?, ?, 0, ?) ON CONFLICT (room, user, device) DO UPDATE SET
+        let statement = "INSERT INTO members (room, user, device, first, epoch, cursor, alive, acks, behind, away)
+            VALUES (?, ?, ?, 0, ?, ?, ?, 0, 0, ?) ON CONFLICT (room, user, device) DO UPDATE SET
             epoch = excluded.epoch, cursor = excluded.cursor, alive = excluded.alive, away = excluded.away";
         let [room, user, device] = key(room, who);
         self.sql.exec(statement, &[room, user, device, epoch, seq, alive, now.0.max(1).into()]).map(drop)
@@ -97,14 +104,23 @@ impl<S: Sql> Members<S> {
 
     /// The runtime was killed: whoever was in `room`, and heard `attended` with it, is not here.
     pub fn abandon_elsewhere(&self, room: &RoomName, attended: &RoomName, now: Millis) -> Result<(), StoreError> {
-        let statement = "INSERT OR IGNORE INTO members (room, user, device, first, acks, away)
-            SELECT ?, user, device, 0, 0, ? FROM members WHERE room = ? AND away = 0";
+        let statement = "INSERT OR IGNORE INTO members (room, user, device, first, acks, behind, away)
+            SELECT ?, user, device, 0, 0, 0, ? FROM members WHERE room = ? AND away = 0";
         self.sql.exec(statement, &[attended.into(), now.0.max(1).into(), room.into()]).map(drop)
     }
 
-    /// The runtime was killed: whoever was here is not. They have got everything up to `floor`, unless they would say.
+    /// A followed room says how far it had been confirmed to: whoever is owed its messages and does not know better is so
+    /// far.
+    pub fn confirmed(&self, room: &RoomName, at: Cursor) -> Result<(), StoreError> {
+        let statement = "UPDATE members SET epoch = ?, cursor = ? WHERE room = ? AND cursor IS NULL";
+        self.sql.exec(statement, &[(&at.epoch).into(), at.seq.0.into(), room.into()]).map(drop)
+    }
+
+    /// The runtime was killed: whoever was here is not. They have got everything up to `floor`, unless they would say, or
+    /// were still being sent what they had missed.
     pub fn abandon(&self, room: &RoomName, floor: Seq, now: Millis) -> Result<(), StoreError> {
-        let statement = "UPDATE members SET away = ?, cursor = CASE acks WHEN 0 THEN max(cursor, ?) ELSE cursor END
+        let statement =
+            "UPDATE members SET away = ?, cursor = CASE acks + behind WHEN 0 THEN max(cursor, ?) ELSE cursor END
             WHERE room = ? AND away = 0";
         self.sql.exec(statement, &[now.0.max(1).into(), floor.0.into(), room.into()]).map(drop)
     }

@@ -22,6 +22,20 @@ pub struct Peer {
     pub flow: Flow,
 }
 
+/// How long, in milliseconds, a message may have been on its way when the client pinged.
+const LATENCY: u64 = 1_000;
+
+/// What a client that does not confirm has got, of what it was sent since it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// All of it.
+    Everything,
+    /// What was sent by then.
+    Until(Millis),
+    /// Perhaps none of it.
+    Nothing,
+}
+
 /// What has to be done about a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
@@ -42,6 +56,24 @@ impl Peer {
     /// Whether it hears the room it was opened in as it speaks, having missed nothing.
     pub fn is_live(&self) -> bool {
         self.session.behind.is_none() && !self.flow.is_stopped()
+    }
+
+    /// What it has been sent that has arrived, if its connection should be dead without our knowing: a client that pings
+    /// has got what was sent well before. One that never did has got everything, unless it has only just come.
+    pub fn heard(&self, now: Millis, limits: &Limits) -> Heard {
+        let since = self.session.live_since;
+        match self.pinged.map(|at| Millis(at.0.saturating_sub(LATENCY))) {
+            Some(alive) if since <= alive => Heard::Until(alive),
+            None if since.plus(limits.silence) <= now => Heard::Everything,
+            Some(_) | None => Heard::Nothing,
+        }
+    }
+
+    /// Stops at that place of its own room, if it has left too much unconfirmed: it goes on reading from there.
+    pub fn stop_if_full(&mut self, at: Seq) {
+        if self.flow.is_stopped() {
+            self.session.behind.get_or_insert(at);
+        }
     }
 
     /// Takes note of messages of a room that it is sent, if it confirms them.

@@ -11,8 +11,8 @@ use crate::id::{RoomName, Seq, fingerprint};
 pub struct Reach {
     /// Everything up to this has been sent to it.
     pub seq: Seq,
-    /// Everything up to this has been confirmed by it, if it confirms at all.
-    pub acked: Seq,
+    /// What has surely arrived: what it had when it began, or what it has confirmed since.
+    pub sure: Seq,
     /// Whether it has to be sent what it missed before it hears anything live.
     pub behind: bool,
 }
@@ -23,7 +23,7 @@ pub struct Reach {
 #[serde(from = "Vec<Packed>", into = "Vec<Packed>")]
 pub struct Reaches(BTreeMap<u64, Reach>);
 
-/// Room, sent, confirmed, behind.
+/// Room, sent, sure, behind.
 type Packed = (u64, u64, u64, u8);
 
 impl Reaches {
@@ -55,14 +55,14 @@ fn short(room: &RoomName) -> u64 {
 impl From<Vec<Packed>> for Reaches {
     fn from(packed: Vec<Packed>) -> Self {
         let unpack =
-            |(room, seq, acked, behind): Packed| (room, Reach { seq: Seq(seq), acked: Seq(acked), behind: behind > 0 });
+            |(room, seq, sure, behind): Packed| (room, Reach { seq: Seq(seq), sure: Seq(sure), behind: behind > 0 });
         Self(packed.into_iter().map(unpack).collect())
     }
 }
 
 impl From<Reaches> for Vec<Packed> {
     fn from(reaches: Reaches) -> Self {
-        let pack = |(room, reach): (u64, Reach)| (room, reach.seq.0, reach.acked.0, u8::from(reach.behind));
+        let pack = |(room, reach): (u64, Reach)| (room, reach.seq.0, reach.sure.0, u8::from(reach.behind));
         reaches.0.into_iter().map(pack).collect()
     }
 }

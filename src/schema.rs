@@ -2,6 +2,10 @@
 
 use crate::sql::{Sql, StoreError};
 
+/// What there was before there were versions. None of it was ever deployed.
+const BEFORE: [&str; 8] =
+    ["bar", "connections", "followers", "log", "subscriptions", "tickets", "upstreams", "waiting"];
+
 /// What each version added. Only ever append to this list.
 const VERSIONS: [&[&str]; 1] = [&[
     // The log is a table `log_<n>` a segment; see `log`.
@@ -9,7 +13,7 @@ const VERSIONS: [&[&str]; 1] = [&[
         last INTEGER, closed INTEGER, total INTEGER, ids TEXT, stored INTEGER NOT NULL)",
     // Who is owed what, in this room and in those that its sockets subscribed to.
     "CREATE TABLE members (room TEXT NOT NULL, user TEXT NOT NULL, device TEXT NOT NULL, first INTEGER NOT NULL,
-        epoch TEXT, cursor INTEGER, alive INTEGER, acks INTEGER NOT NULL, away INTEGER NOT NULL,
+        epoch TEXT, cursor INTEGER, alive INTEGER, acks INTEGER NOT NULL, behind INTEGER NOT NULL, away INTEGER NOT NULL,
         PRIMARY KEY (room, user, device)) WITHOUT ROWID",
     // The rooms that want this room's messages.
     "CREATE TABLE followers (room TEXT PRIMARY KEY, cursor INTEGER NOT NULL, standing TEXT NOT NULL,
@@ -31,6 +35,9 @@ pub(crate) const VERSION: u64 = VERSIONS.len() as u64;
 pub(crate) fn migrate<S: Sql>(sql: &S, version: u64) -> Result<(), StoreError> {
     if version > VERSION {
         return Err(StoreError(format!("version {version} of the tables is newer than this worker")));
+    }
+    if version == 0 {
+        BEFORE.iter().try_for_each(|table| sql.exec(&format!("DROP TABLE IF EXISTS {table}"), &[]).map(drop))?;
     }
     let missing = VERSIONS.iter().zip(1..).filter(|(_, added)| *added > version);
     missing.flat_map(|(tables, _)| tables.iter()).try_for_each(|table| sql.exec(table, &[]).map(drop))

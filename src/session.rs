@@ -37,9 +37,12 @@ pub struct Session {
     /// How far it is in the room that it was opened in, while it is sent what it missed. Without it, it is live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind: Option<Seq>,
-    /// What it has confirmed of that room.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub acked: Option<Seq>,
+    /// What of that room has surely arrived: what it had when it began, or what it has confirmed since.
+    #[serde(default)]
+    pub sure: Seq,
+    /// When it had last been sent what it had missed, of whichever room.
+    #[serde(default)]
+    pub live_since: Millis,
     /// How far it is in the rooms that it subscribed to.
     #[serde(default, skip_serializing_if = "Reaches::is_empty")]
     pub reaches: Reaches,
@@ -109,7 +112,8 @@ mod tests {
             acks: true,
             resume: Some(Cursor { epoch: Epoch(u64::MAX), seq: Seq(u64::MAX) }),
             behind: Some(Seq(u64::MAX)),
-            acked: Some(Seq(u64::MAX)),
+            sure: Seq(u64::MAX),
+            live_since: Millis(u64::MAX),
             reaches: Reaches::default(),
         };
         assert_eq!(Session::decode(&session.encode()), Some(session.clone()));
@@ -120,7 +124,7 @@ mod tests {
         let mut reaches = Reaches::default();
         for n in 0..=Limits::default().subscriptions_per_connection {
             let far = Seq(10_000_000_000);
-            reaches.set(&format!("chat:{n}").parse().unwrap(), Reach { seq: far, acked: far, behind: true });
+            reaches.set(&format!("chat:{n}").parse().unwrap(), Reach { seq: far, sure: far, behind: true });
         }
         let limited = Session { rooms, reaches, ..session };
         assert_eq!(Session::decode(&limited.encode()), Some(limited.clone()));

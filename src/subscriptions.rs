@@ -114,14 +114,13 @@ impl<S: Sql> Subscriptions<S> {
         let statement =
             "SELECT room, conn, user, device, seq, epoch FROM subscriptions LEFT JOIN upstreams USING (room)";
         for row in this.sql.exec(statement, &[])? {
-            let Some((room, conn, who, seq, epoch)) = subscription(row) else { continue };
-            let upstream = this.upstreams.entry(room.clone()).or_insert_with(|| Upstream::new(epoch));
+            let Some((conn, epoch, it)) = subscription(row) else { continue };
+            let upstream = this.upstreams.entry(it.room.clone()).or_insert_with(|| Upstream::new(epoch));
             if open(conn) {
                 upstream.subscribers.insert(conn);
             } else {
-                let cursor = epoch.zip(seq).map(|(epoch, seq)| Cursor { epoch, seq });
-                dead.push((room.clone(), conn));
-                gone.push(Gone { room, who, cursor });
+                dead.push((it.room.clone(), conn));
+                gone.push(it);
             }
         }
         for (room, conn) in &dead {
@@ -304,6 +303,14 @@ impl<S: Sql> Subscriptions<S> {
         if anew { Arrival::Anew } else { Arrival::Wanted }
     }
 
+    /// A socket was lost from memory before it began to hear a room: that is asked again, and the socket begins then.
+    pub fn follow_again(&mut self, room: &RoomName, conn: ConnId, want: Want) {
+        let upstream = self.upstreams.entry(room.clone()).or_insert_with(|| Upstream::new(None));
+        upstream.link = Link::NotFollowing;
+        upstream.subscribers.remove(&conn);
+        upstream.waiting.insert(conn, want);
+    }
+
     /// A socket that was asleep with the room had come this far.
     pub fn reached(&mut self, room: &RoomName, seq: Seq) {
         if let Some(upstream) = self.upstreams.get_mut(room) {
@@ -382,7 +389,7 @@ impl Want {
         let lost = Begin::Live(now.seq, Some(false));
         let after = |cursor: Cursor, alive: Option<Millis>| match cursor {
             Cursor { epoch, .. } if epoch != now.epoch => lost,
-            Cursor { seq, .. } if alive.is_none() && now.seq <= seq => Begin::Live(seq, Some(true)),
+            Cursor { seq, .. } if alive.is_none() && now.seq == seq => Begin::Live(seq, Some(true)),
             Cursor { seq, .. } => Begin::Read(seq, alive),
         };
         match self {
@@ -396,9 +403,10 @@ impl Want {
     }
 }
 
-fn subscription(row: Vec<Value>) -> Option<(RoomName, ConnId, Who, Option<Seq>, Option<Epoch>)> {
+fn subscription(row: Vec<Value>) -> Option<(ConnId, Option<Epoch>, Gone)> {
     let [room, conn, user, device, seq, epoch] = <[Value; 6]>::try_from(row).ok()?;
     let who = Who { user: user.text()?.parse().ok()?, device: device.text()?.parse().ok() };
-    let (seq, epoch) = (seq.number().map(Seq), epoch.text().and_then(|epoch| epoch.parse().ok()));
-    Some((room.text()?.parse().ok()?, ConnId(conn.text()?.parse().ok()?), who, seq, epoch))
+    let epoch = epoch.text().and_then(|epoch| epoch.parse().ok());
+    let cursor = epoch.zip(seq.number()).map(|(epoch, seq)| Cursor { epoch, seq: Seq(seq) });
+    Some((ConnId(conn.text()?.parse().ok()?), epoch, Gone { room: room.text()?.parse().ok()?, who, cursor }))
 }

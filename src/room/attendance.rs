@@ -7,15 +7,12 @@ use crate::link::Call;
 use crate::marks::Progress;
 use crate::members::{Absence, Who};
 use crate::moment::Millis;
-use crate::peer::Peer;
+use crate::peer::{Heard, Peer};
 use crate::protocol::Start;
 use crate::session::Session;
 use crate::sql::{Sql, StoreError};
 use crate::subscriptions::{Gone, Want};
 use crate::turn::{Farewell, Turn};
-
-/// How long, in milliseconds, a message may have been on its way when the client pinged.
-const LATENCY: u64 = 1_000;
 
 impl<S: Sql> Room<S> {
     /// Makes good for what this room did not live to do: some sockets may not have been sent the newest messages, and
@@ -30,7 +27,7 @@ impl<S: Sql> Room<S> {
         if self.peers.is_empty() {
             return self.find_abandoned(self.log.floor().max(self.marks.noted().sent), now);
         }
-        self.remember_reaches(now);
+        self.remember_reaches(now)?;
         self.queue_unsent(noted.sent)
     }
 
@@ -46,17 +43,30 @@ impl<S: Sql> Room<S> {
         self.marks.occupy(false)
     }
 
-    /// Each socket knows how far it is in the rooms it subscribed to; who was behind goes on reading.
-    fn remember_reaches(&mut self, now: Millis) {
-        for (conn, peer) in &self.peers {
-            for room in self.subscriptions.heard_by(*conn) {
-                let Some(reach) = peer.session.reaches.get(&room) else { continue };
-                self.subscriptions.reached(&room, reach.seq);
-                if reach.behind {
-                    self.subscriptions.read_at(&room, *conn, now);
+    /// Each socket knows how far it is in the rooms that it hears; who was behind goes on reading. One that does not know
+    /// had not been told anything.
+    fn remember_reaches(&mut self, now: Millis) -> Result<(), StoreError> {
+        let conns: Vec<ConnId> = self.peers.keys().copied().collect();
+        for (conn, room) in conns
+            .into_iter()
+            .flat_map(|conn| self.subscriptions.heard_by(conn).into_iter().map(move |room| (conn, room)))
+            .collect::<Vec<_>>()
+        {
+            match self.peers.get(&conn).and_then(|peer| peer.session.reaches.get(&room)) {
+                Some(reach) => {
+                    self.subscriptions.reached(&room, reach.seq);
+                    if reach.behind {
+                        self.subscriptions.read_at(&room, conn, now);
+                    }
                 }
+                None if self.subscriptions.is_attended(&room) => {
+                    let want = self.want(&room, conn, None, now)?;
+                    self.subscriptions.follow_again(&room, conn, want);
+                }
+                None => drop(self.subscriptions.remove(&room, conn)?),
             }
         }
+        Ok(())
     }
 
     /// A socket was opened: it is welcomed, from where it wants to go on or from where its user was.
@@ -66,7 +76,7 @@ impl<S: Sql> Room<S> {
         self.peers.remove(&conn);
         let start = self.start(session.resume.take(), &who, now)?;
         session.behind = (start.seq < self.sent()).then_some(start.seq);
-        session.acked = session.acks.then_some(start.seq);
+        (session.sure, session.live_since) = (start.seq, now);
         self.arrive(&session, start, now)?;
         turn.attach(session.clone());
         self.peers.insert(conn, Peer::new(session));
@@ -78,7 +88,8 @@ impl<S: Sql> Room<S> {
     }
 
     fn arrive(&mut self, session: &Session, Start { epoch, seq, .. }: Start, now: Millis) -> Result<(), StoreError> {
-        self.members.arrive(&self.name, &session.who(), Cursor { epoch, seq }, session.acks)?;
+        let (from, behind) = (Cursor { epoch, seq }, session.behind.is_some());
+        self.members.arrive(&self.name, &session.who(), from, session.acks, behind)?;
         self.marks.occupy(true)?;
         self.remember_to_clean(now)
     }
@@ -102,7 +113,10 @@ impl<S: Sql> Room<S> {
     fn returning(&self, who: &Who, now: Millis) -> Result<Option<Seq>, StoreError> {
         let mut siblings = self.siblings(who).peekable();
         if siblings.peek().is_some() {
-            let arrived = |peer: &Peer| self.heard_by_then(self.reach_of(&peer.session), alive(peer));
+            let arrived = |peer: &Peer| {
+                let (seq, alive) = self.arrived(peer, peer.heard(now, self.limits()));
+                self.heard_by_then(seq, alive)
+            };
             let least = siblings.map(arrived).collect::<Result<Vec<Seq>, _>>()?.into_iter().min();
             return Ok(least.filter(|seq| *seq < self.sent()));
         }
@@ -112,9 +126,14 @@ impl<S: Sql> Room<S> {
         self.heard_by_then(cursor.seq, alive).map(Some)
     }
 
-    /// How far a socket of this room is: what it confirmed, if it confirms, or what it was sent.
-    fn reach_of(&self, session: &Session) -> Seq {
-        session.acked.or(session.behind).unwrap_or_else(|| self.sent())
+    /// What of this room has arrived at a socket, or what of it had been taken by then.
+    fn arrived(&self, Peer { session, .. }: &Peer, heard: Heard) -> (Seq, Option<Millis>) {
+        match heard {
+            _ if session.acks => (session.sure, None),
+            Heard::Everything => (session.behind.unwrap_or_else(|| self.sent()), None),
+            Heard::Until(alive) if session.behind.is_none() => (self.sent(), Some(alive)),
+            Heard::Until(_) | Heard::Nothing => (session.sure, None),
+        }
     }
 
     /// What has surely arrived of all up to `seq`, from somebody who was last heard then.
@@ -140,21 +159,22 @@ impl<S: Sql> Room<S> {
             turn.call(RoomName::new(Kind::User, session.user), Call::Release { conn });
         }
         let Some(peer) = self.peers.remove(&conn) else { return Ok(()) };
-        let alive = alive(&peer).filter(|_| farewell == Farewell::Missing);
         let now = turn.moment.now;
-        self.depart(&peer.session, alive, now)?;
+        let heard = if farewell == Farewell::Said { Heard::Everything } else { peer.heard(now, self.limits()) };
+        self.depart(&peer, heard, now)?;
         for room in self.subscriptions.heard_by(conn) {
-            self.depart_from(&room, &peer.session, alive, now)?;
+            self.depart_from(&room, &peer, heard, now)?;
         }
         let mut all = self.subscriptions.of(conn).into_iter().chain([RoomName::system()]);
         all.try_for_each(|room| self.subscriptions.remove(&room, conn).map(drop))
     }
 
     /// Notes how far somebody is whose last socket here has closed.
-    fn depart(&mut self, session: &Session, alive: Option<Millis>, now: Millis) -> Result<(), StoreError> {
-        let who = session.who();
+    fn depart(&mut self, peer: &Peer, heard: Heard, now: Millis) -> Result<(), StoreError> {
+        let who = peer.session.who();
         if self.siblings(&who).next().is_none() {
-            let cursor = Some(Cursor { epoch: self.marks.epoch(), seq: self.reach_of(session) });
+            let (seq, alive) = self.arrived(peer, heard);
+            let cursor = Some(Cursor { epoch: self.marks.epoch(), seq });
             self.members.depart(&self.name, &who, Absence { cursor, alive }, now)?;
         }
         self.marks.occupy(!self.peers.is_empty())?;
@@ -162,25 +182,24 @@ impl<S: Sql> Room<S> {
     }
 
     /// The same, of a room that it had subscribed to.
-    fn depart_from(
-        &self,
-        room: &RoomName,
-        session: &Session,
-        alive: Option<Millis>,
-        now: Millis,
-    ) -> Result<(), StoreError> {
-        let who = session.who();
+    fn depart_from(&self, room: &RoomName, peer: &Peer, heard: Heard, now: Millis) -> Result<(), StoreError> {
+        let who = peer.session.who();
         let sibling = self.siblings(&who).any(|peer| self.subscriptions.hears(room, peer.session.conn));
-        match self.absence_of(room, session, alive) {
+        match self.absence_of(room, &peer.session, heard) {
             Some(absence) if !sibling => self.members.depart(room, &who, absence, now),
             Some(_) | None => Ok(()),
         }
     }
 
-    /// How far a socket is in a room that it subscribed to, for who comes after it.
-    fn absence_of(&self, room: &RoomName, session: &Session, alive: Option<Millis>) -> Option<Absence> {
+    /// What of a room that it subscribed to has arrived at a socket, for who comes after it.
+    fn absence_of(&self, room: &RoomName, session: &Session, heard: Heard) -> Option<Absence> {
         let (reach, Cursor { epoch, .. }) = (session.reaches.get(room)?, self.subscriptions.cursor(room)?);
-        let seq = if session.acks { reach.acked } else { reach.seq };
+        let (seq, alive) = match heard {
+            _ if session.acks => (reach.sure, None),
+            Heard::Everything => (reach.seq, None),
+            Heard::Until(alive) if !reach.behind => (reach.seq, Some(alive)),
+            Heard::Until(_) | Heard::Nothing => (reach.sure, None),
+        };
         Some(Absence { cursor: Some(Cursor { epoch, seq }), alive })
     }
 
@@ -198,10 +217,10 @@ impl<S: Sql> Room<S> {
         }
         let who = peer.session.who();
         let siblings = self.siblings(&who).filter(|sibling| self.subscriptions.hears(room, sibling.session.conn));
-        let never = Millis(u64::MAX);
-        let least = siblings.min_by_key(|sibling| alive(sibling).unwrap_or(never));
+        let absence = |peer: &Peer| self.absence_of(room, &peer.session, peer.heard(now, self.limits()));
+        let least = siblings.filter_map(absence).min_by_key(|absence| (absence.alive, absence.cursor.map(|it| it.seq)));
         let absence = match least {
-            Some(sibling) => self.absence_of(room, &sibling.session, alive(sibling)),
+            Some(absence) => Some(absence),
             None => self.members.absence(room, &who, now)?,
         };
         Ok(absence.map_or(Want::Live, Want::Back))
@@ -221,10 +240,4 @@ impl<S: Sql> Room<S> {
         let left = [self.log.clean(now)?, self.members.clean(now)?, self.followers.clean(then)?];
         self.marks.clean_at(left.contains(&true).then(|| now.plus(DAY)))
     }
-}
-
-/// What was sent before this has surely arrived: the client has pinged since. One that confirms says so itself.
-fn alive(peer: &Peer) -> Option<Millis> {
-    let pinged = peer.pinged.filter(|_| !peer.session.acks)?;
-    Some(Millis(pinged.0.saturating_sub(LATENCY)))
 }

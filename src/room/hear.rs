@@ -94,7 +94,7 @@ impl<S: Sql> Room<S> {
         let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
         let who = peer.session.who();
         let confirmed = peer.session.acks.then_some(seq);
-        peer.session.reaches.set(room, Reach { seq, acked: seq, behind });
+        peer.session.reaches.set(room, Reach { seq, sure: seq, behind });
         turn.attach(peer.session.clone());
         self.subscriptions.told(room, conn, &who, confirmed)?;
         self.members.remove(room, &who)?;
@@ -156,6 +156,9 @@ impl<S: Sql> Room<S> {
         head: Cursor,
         confirmed: Option<Seq>,
     ) -> Result<(), StoreError> {
+        if let Some(seq) = confirmed {
+            self.members.confirmed(room, Cursor { seq, ..head })?;
+        }
         let waiting = self.subscriptions.following(room, head)?;
         waiting.into_iter().try_for_each(|conn| self.begin(turn, conn, room, confirmed))
     }
@@ -190,6 +193,9 @@ impl<S: Sql> Room<S> {
         let Some(mut reach) = peer.session.reaches.get(room) else { return };
         reach.behind = reach.seq < come;
         peer.session.reaches.set(room, reach);
+        if !reach.behind {
+            peer.session.live_since = turn.moment.now;
+        }
         turn.attach(peer.session.clone());
         if reach.behind && !peer.flow.is_stopped() {
             self.subscriptions.read_at(room, conn, turn.moment.now);
@@ -271,12 +277,13 @@ impl<S: Sql> Room<S> {
         let frames: Vec<Rc<str>> = news.iter().map(|(_, frame)| (*frame).into()).collect();
         let sizes: Vec<(Seq, usize)> = news.iter().map(|(seq, frame)| (*seq, frame.len())).collect();
         self.spread(turn, conns.clone(), &frames);
-        let (config, last) = (self.config.clone(), delivery.last().max(after));
+        let (config, last, sent) = (self.config.clone(), delivery.last().max(after), self.sent());
         for conn in conns {
             let Some(peer) = self.peers.get_mut(&conn) else { continue };
             let Some(reach) = peer.session.reaches.get(&delivery.from) else { continue };
             peer.session.reaches.set(&delivery.from, Reach { seq: last, ..reach });
             peer.note_sent(&delivery.from, &sizes, &config.limits);
+            peer.stop_if_full(sent);
             turn.attach(peer.session.clone());
         }
     }

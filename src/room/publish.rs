@@ -127,8 +127,8 @@ impl<S: Sql> Room<S> {
         let sizes: Vec<(Seq, usize)> = sizes.collect();
         for peer in self.peers.values_mut().filter(|peer| peer.session.acks && peer.is_live()) {
             peer.note_sent(&room, &sizes, &config.limits);
-            if peer.flow.is_stopped() {
-                peer.session.behind = Some(sent);
+            peer.stop_if_full(sent);
+            if !peer.is_live() {
                 turn.attach(peer.session.clone());
             }
         }

@@ -32,7 +32,7 @@ impl<S: Sql> Room<S> {
                 Some(page) => page.clone(),
                 None => pages.entry(seq).or_insert(self.page(seq, self.sent())?.into()).clone(),
             };
-            self.turn_page(turn, conn, seq, &page);
+            self.turn_page(turn, conn, seq, &page)?;
         }
         Ok(())
     }
@@ -51,35 +51,41 @@ impl<S: Sql> Room<S> {
     }
 
     /// Sends a page. Without one there is a hole: the log has moved on while the client took its time.
-    fn turn_page(&mut self, turn: &mut Turn, conn: ConnId, seq: Seq, page: &[Entry]) {
+    fn turn_page(&mut self, turn: &mut Turn, conn: ConnId, seq: Seq, page: &[Entry]) -> Result<(), StoreError> {
         let frames: Vec<Rc<str>> = page.iter().map(|entry| entry.frame.as_str().into()).collect();
         self.spread(turn, vec![conn], &frames);
         let sent = self.sent();
-        let last = page.last().map_or(sent, |entry| entry.seq);
         if page.is_empty() && seq < sent {
             let start = Start { epoch: self.marks.epoch(), seq: sent, recovered: Some(false) };
-            self.subscribed(turn, conn, &self.name.clone(), start);
+            self.subscribed(turn, conn, &self.name, start);
         }
-        let room = self.name.clone();
-        let sizes = page.iter().map(|entry| (entry.seq, entry.frame.len()));
-        let (sizes, config): (Vec<_>, _) = (sizes.collect(), self.config.clone());
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
-        peer.note_sent(&room, &sizes, &config.limits);
+        let last = page.last().map_or(sent, |entry| entry.seq);
+        let sizes: Vec<(Seq, usize)> = page.iter().map(|entry| (entry.seq, entry.frame.len())).collect();
+        let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
+        peer.note_sent(&self.name, &sizes, &self.config.limits);
         peer.session.behind = (last < sent).then_some(last);
+        peer.stop_if_full(last);
         turn.attach(peer.session.clone());
+        if peer.session.behind.is_some() {
+            return Ok(());
+        }
+        peer.session.live_since = turn.moment.now;
+        turn.attach(peer.session.clone());
+        let who = peer.session.who();
+        if peer.session.acks { Ok(()) } else { self.members.caught_up(&self.name, &who) }
     }
 
     /// A client has everything of a room up to that message. Who had been stopped goes on.
     pub(super) fn acknowledge(&mut self, turn: &mut Turn, conn: ConnId, room: Option<RoomName>, seq: Seq) {
         let room = room.unwrap_or_else(|| self.name.clone());
-        let (own, config) = (room == self.name, self.config.clone());
+        let (own, sent, config) = (room == self.name, self.sent(), self.config.clone());
         let Some(peer) = self.peers.get_mut(&conn).filter(|peer| peer.session.acks) else { return };
         let stopped = peer.flow.is_stopped();
         peer.flow.confirm(&room, seq, &config.limits);
         if own {
-            peer.session.acked = peer.session.acked.max(Some(seq));
+            peer.session.sure = peer.session.sure.max(seq.min(peer.session.behind.unwrap_or(sent)));
         } else if let Some(mut reach) = peer.session.reaches.get(&room) {
-            reach.acked = reach.acked.max(seq.min(reach.seq));
+            reach.sure = reach.sure.max(seq.min(reach.seq));
             peer.session.reaches.set(&room, reach);
         }
         turn.attach(peer.session.clone());
@@ -106,7 +112,7 @@ impl<S: Sql> Room<S> {
             peer.session.behind = (start.seq < sent).then_some(start.seq);
             turn.attach(peer.session.clone());
         }
-        self.subscribed(turn, conn, &self.name.clone(), start);
+        self.subscribed(turn, conn, &self.name, start);
         Ok(())
     }
 }

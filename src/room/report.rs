@@ -68,7 +68,7 @@ impl<S: Sql> Room<S> {
         let (mut sent, mut acked) = (None, None);
         for session in sockets {
             sent = sent.max(Some(session.behind.unwrap_or_else(|| self.sent())));
-            acked = acked.max(session.acked);
+            acked = acked.max(session.acks.then_some(session.sure));
         }
         let confirmed = acked.or_else(|| member.acks.then_some(member.cursor));
         if confirmed.is_some_and(|confirmed| seq <= confirmed) {

@@ -242,8 +242,9 @@ impl People {
     pub(crate) fn listen(&mut self) {
         for person in &mut self.people {
             let Some(conn) = person.conn else { continue };
+            let cut = person.cut;
             let frames = self.world.frames(conn);
-            frames.iter().filter(|_| !person.cut).for_each(|frame| person.read(frame));
+            frames.iter().filter(|_| !cut).for_each(|frame| person.read(frame));
             if !self.world.is_open(conn) {
                 (person.conn, person.cut) = (None, false);
             }
@@ -326,8 +327,7 @@ impl People {
 
     fn open(&mut self, place: usize) {
         let person = &mut self.people[place];
-        let mut more =
-            json!({"device": person.device, "acks": person.habit == Habit::Confirms, "batches": place % 2 == 0});
+        let mut more = json!({"device": person.device, "acks": person.habit == Habit::Confirms, "batches": place.is_multiple_of(2)});
         if let Some(cursor) = person.cursor(person.home) {
             more["resume"] = cursor;
         }
