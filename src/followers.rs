@@ -35,6 +35,9 @@ enum Standing {
 /// How far one follower is.
 #[derive(Debug)]
 struct Follower {
+    /// Everything up to this is there.
+    delivered: Seq,
+    /// Everything up to this was sent on, to whoever heard this room then.
     confirmed: Seq,
     standing: Standing,
     /// When that was written down.
@@ -50,6 +53,17 @@ enum State {
     Delivering { delivery: Rc<Delivery>, failures: u32, due: Millis },
     /// The last delivery failed: the next goes when it is `due`.
     Pausing { failures: u32, due: Millis },
+}
+
+/// What a follower says to a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Return {
+    /// It has everything up to there, and has sent it on.
+    Confirmed(Seq),
+    /// It has everything up to there.
+    Taken(Seq),
+    /// It wants no more for now.
+    Unwanted,
 }
 
 /// How far the followers are, for a publisher who asks.
@@ -71,21 +85,22 @@ pub struct Followers<S> {
 impl<S: Sql> Followers<S> {
     /// Loads the followers. All that are current had confirmed `settled`.
     pub fn open(sql: S, settled: Seq) -> Result<Self, StoreError> {
-        let rows = sql.exec("SELECT room, cursor, standing, since FROM followers", &[])?;
+        let rows = sql.exec("SELECT room, delivered, confirmed, standing, since FROM followers", &[])?;
         let mut rooms: BTreeMap<RoomName, Follower> = rows.into_iter().filter_map(follower).collect();
-        for follower in rooms.values_mut().filter(|follower| follower.standing == Standing::Current) {
-            follower.confirmed = follower.confirmed.max(settled);
-        }
+        let behind = |follower: &&mut Follower| follower.standing == Standing::Current && follower.delivered < settled;
+        rooms.values_mut().filter(behind).for_each(|it| (it.delivered, it.confirmed) = (settled, settled));
         Ok(Self { sql, rooms })
     }
 
-    /// Takes a follower that is owed what comes after `head`. Returns how far it was, if it was here before. What was
-    /// under way to it no longer counts: it was sent to a follower that had left.
+    /// Takes a follower that is owed what comes after `head`. Returns what it had confirmed, if it was here before. What
+    /// was under way to it no longer counts: it was sent to a follower that had left.
     pub fn add(&mut self, room: RoomName, head: Seq, now: Millis) -> Result<Option<Seq>, StoreError> {
-        let follower = Follower { confirmed: head, standing: Standing::Current, since: now, state: State::Ready };
-        let known = self.rooms.insert(room.clone(), follower);
+        let known = self.rooms.get(&room).map(|known| known.confirmed);
+        let (confirmed, standing) = (known.unwrap_or(head), Standing::Current);
+        let follower = Follower { delivered: head, confirmed, standing, since: now, state: State::Ready };
+        self.rooms.insert(room.clone(), follower);
         self.save(&room)?;
-        Ok(known.map(|known| known.confirmed))
+        Ok(known)
     }
 
     /// Forgets a follower.
@@ -129,14 +144,14 @@ impl<S: Sql> Followers<S> {
     ) -> Result<Vec<(RoomName, Call)>, StoreError> {
         let mut shared: BTreeMap<Seq, Rc<Delivery>> = BTreeMap::new();
         let mut calls = Vec::new();
-        let owed = |follower: &Follower| follower.standing != Standing::Resting && follower.confirmed < log.head();
+        let owed = |follower: &Follower| follower.standing != Standing::Resting && follower.delivered < log.head();
         for (room, follower) in self.rooms.iter_mut().filter(|(_, follower)| owed(follower)) {
             let Some(failures) = follower.state.go(now) else { continue };
-            let delivery = match shared.entry(follower.confirmed) {
+            let delivery = match shared.entry(follower.delivered) {
                 Entry::Occupied(known) => known.get().clone(),
                 Entry::Vacant(vacant) => {
                     let (count, bytes) = (limits.messages_per_delivery, limits.delivery_bytes);
-                    let entries = log.after(follower.confirmed, log.head(), count, bytes)?;
+                    let entries = log.after(follower.delivered, log.head(), count, bytes)?;
                     vacant.insert(Rc::new(Delivery::new(from.clone(), epoch, entries))).clone()
                 }
             };
@@ -146,20 +161,26 @@ impl<S: Sql> Followers<S> {
         Ok(calls)
     }
 
-    /// A delivery came back: the follower has everything up to `Some(seq)`, or wants no more for now (`None`).
+    /// A delivery came back.
     pub fn returned(
         &mut self,
         room: &RoomName,
         sent: &Rc<Delivery>,
-        seq: Option<Seq>,
+        answer: Return,
         head: Seq,
         now: Millis,
     ) -> Result<(), StoreError> {
         let Some(follower) = self.awaiting(room, sent) else { return Ok(()) };
-        let Some(seq) = seq else { return self.rest(room, now) };
         follower.state = State::Ready;
-        follower.confirmed = follower.confirmed.max(seq);
-        let recovered = follower.standing == Standing::Lagging && head <= follower.confirmed;
+        match answer {
+            Return::Confirmed(seq) => {
+                follower.delivered = follower.delivered.max(seq);
+                follower.confirmed = follower.confirmed.max(seq);
+            }
+            Return::Taken(seq) => follower.delivered = follower.delivered.max(seq),
+            Return::Unwanted => return self.rest(room, now),
+        }
+        let recovered = follower.standing == Standing::Lagging && head <= follower.delivered;
         if recovered { self.stand(room, Standing::Current, now) } else { Ok(()) }
     }
 
@@ -208,10 +229,12 @@ impl<S: Sql> Followers<S> {
 
     fn save(&self, room: &RoomName) -> Result<(), StoreError> {
         let Some(follower) = self.rooms.get(room) else { return Ok(()) };
-        let statement = "INSERT INTO followers (room, cursor, standing, since) VALUES (?, ?, ?, ?) ON CONFLICT (room)
-            DO UPDATE SET cursor = excluded.cursor, standing = excluded.standing, since = excluded.since";
-        let (cursor, since) = (follower.confirmed.0.into(), follower.since.0.into());
-        self.sql.exec(statement, &[room.into(), cursor, follower.standing.as_str().into(), since]).map(drop)
+        let statement = "INSERT INTO followers (room, delivered, confirmed, standing, since) VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT (room) DO UPDATE SET delivered = excluded.delivered, confirmed = excluded.confirmed,
+            standing = excluded.standing, since = excluded.since";
+        let Follower { delivered, confirmed, standing, since, .. } = follower;
+        let [delivered, confirmed, since] = [delivered.0, confirmed.0, since.0].map(Value::from);
+        self.sql.exec(statement, &[room.into(), delivered, confirmed, standing.as_str().into(), since]).map(drop)
     }
 }
 
@@ -240,9 +263,9 @@ impl Standing {
 }
 
 fn follower(row: Vec<Value>) -> Option<(RoomName, Follower)> {
-    let [room, cursor, standing, since] = <[Value; 4]>::try_from(row).ok()?;
+    let [room, delivered, confirmed, standing, since] = <[Value; 5]>::try_from(row).ok()?;
     let standing = standing.text()?;
     let standing = Standing::ALL.into_iter().find(|known| known.as_str() == standing)?;
-    let (confirmed, since) = (Seq(cursor.number()?), Millis(since.number()?));
-    Some((room.text()?.parse().ok()?, Follower { confirmed, standing, since, state: State::Ready }))
+    let (delivered, confirmed, since) = (Seq(delivered.number()?), Seq(confirmed.number()?), Millis(since.number()?));
+    Some((room.text()?.parse().ok()?, Follower { delivered, confirmed, standing, since, state: State::Ready }))
 }

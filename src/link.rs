@@ -86,6 +86,8 @@ pub struct Delivery {
     pub from: RoomName,
     /// The life of its log.
     pub epoch: Epoch,
+    /// When the oldest of them was taken.
+    pub taken: Millis,
     /// Their frames by place.
     frames: Vec<(Seq, Box<RawValue>)>,
 }
@@ -115,8 +117,9 @@ impl Passing {
 impl Delivery {
     /// Packs entries of `from`'s log.
     pub fn new(from: RoomName, epoch: Epoch, entries: Vec<Entry>) -> Self {
+        let taken = entries.first().map(|entry| entry.taken).unwrap_or_default();
         let pack = |entry: Entry| Some((entry.seq, RawValue::from_string(entry.frame).ok()?));
-        Self { from, epoch, frames: entries.into_iter().filter_map(pack).collect() }
+        Self { from, epoch, taken, frames: entries.into_iter().filter_map(pack).collect() }
     }
 
     /// The messages, oldest first.
@@ -167,8 +170,10 @@ pub enum Answer {
     },
     /// To [`Call::Read`]: that is not there any more. There is nothing before this now.
     Lost(Cursor),
-    /// To [`Call::Deliver`]: everything up to this one is here.
+    /// To [`Call::Deliver`]: everything up to this one is here, and was sent to whoever hears the room.
     Confirmed(Seq),
+    /// To [`Call::Deliver`]: everything up to this one is here. Who wants it has still to begin, and will read it.
+    Taken(Seq),
     /// To [`Call::Alive`]: of those, these are open.
     Alive(Vec<ConnId>),
     /// To [`Call::Pass`], [`Call::Release`] and [`Call::Reserve`].

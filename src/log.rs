@@ -17,6 +17,8 @@ use crate::sql::{Sql, StoreError, Value, one};
 pub struct Entry {
     /// Its place.
     pub seq: Seq,
+    /// When it was taken.
+    pub taken: Millis,
     /// The frame that clients get.
     pub frame: String,
 }
@@ -175,7 +177,7 @@ impl<S: Sql> Log<S> {
         for segment in self.segments.iter().filter(|segment| segment.stored && segment.last(self.head) > seq) {
             let (n, left) = (segment.n, bounded(count.saturating_sub(entries.len())));
             let statement = format!(
-                "SELECT seq, frame FROM log_{n} WHERE seq > ? AND seq <= ? AND base < ? + (
+                "SELECT seq, at, frame FROM log_{n} WHERE seq > ? AND seq <= ? AND base < ? + (
                     SELECT base FROM log_{n} WHERE seq > ? ORDER BY seq LIMIT 1) ORDER BY seq LIMIT ?"
             );
             let bounds = [seq.0, last.0, room, seq.0, left].map(Value::from);
@@ -196,7 +198,7 @@ impl<S: Sql> Log<S> {
         for segment in self.segments.iter().rev().filter(|segment| segment.stored && segment.first < seq) {
             let (n, left) = (segment.n, bounded(count.saturating_sub(entries.len())));
             let statement = format!(
-                "SELECT seq, frame FROM log_{n} WHERE seq < ? AND base + ? > (
+                "SELECT seq, at, frame FROM log_{n} WHERE seq < ? AND base + ? > (
                     SELECT base FROM log_{n} WHERE seq < ? ORDER BY seq DESC LIMIT 1) ORDER BY seq DESC LIMIT ?"
             );
             let bounds = [seq.0, room, seq.0, left].map(Value::from);
@@ -337,9 +339,8 @@ impl<S: Sql> Log<S> {
         }
         if let Some(segment) = self.segments.last().filter(|segment| segment.end.is_none()) {
             for row in self.sql.exec(&format!("SELECT seq, id FROM log_{}", segment.n), &[])? {
-                if let Some(Entry { seq, frame: id }) = entry(row) {
-                    ids.insert(fingerprint(&id), seq);
-                }
+                let [seq, id] = <[Value; 2]>::try_from(row).map_err(|_| StoreError("log".to_owned()))?;
+                ids.extend(id.text().zip(seq.number()).map(|(id, seq)| (fingerprint(&id), Seq(seq))));
             }
         }
         Ok(ids)
@@ -369,6 +370,6 @@ fn segment(row: Vec<Value>) -> Option<Segment> {
 }
 
 fn entry(row: Vec<Value>) -> Option<Entry> {
-    let [seq, frame] = <[Value; 2]>::try_from(row).ok()?;
-    Some(Entry { seq: Seq(seq.number()?), frame: frame.text()? })
+    let [seq, at, frame] = <[Value; 3]>::try_from(row).ok()?;
+    Some(Entry { seq: Seq(seq.number()?), taken: Millis(at.number()?), frame: frame.text()? })
 }

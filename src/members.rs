@@ -3,7 +3,7 @@
 //! A row is written when somebody comes and when they go, not with every message: while a socket is open, the socket
 //! knows how far it is.
 
-use crate::id::{Cursor, Epoch, Id, RoomName, Seq};
+use crate::id::{Cursor, Id, RoomName, Seq};
 use crate::moment::Millis;
 use crate::sql::{Sql, StoreError, Value, one};
 
@@ -19,8 +19,8 @@ pub struct Who {
 /// What is known of a member who is not here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Absence {
-    /// How far it is. Without it, the followed room knows.
-    pub cursor: Option<Cursor>,
+    /// How far it is.
+    pub cursor: Cursor,
     /// When it was last heard, if its connection broke: what it was sent later may not have arrived.
     pub alive: Option<Millis>,
 }
@@ -54,9 +54,9 @@ impl<S: Sql> Members<S> {
 
     /// Somebody opened a socket in this room, and hears what comes after `from`; first what it missed, if it is `behind`.
     pub fn arrive(&self, room: &RoomName, who: &Who, from: Cursor, acks: bool, behind: bool) -> Result<(), StoreError> {
-        let statement = "INSERT INTO members (room, user, device, first, epoch, cursor, acks, behind, away)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (room, user, device) DO UPDATE SET epoch = excluded.epoch,
-            cursor = excluded.cursor, alive = NULL, acks = excluded.acks, behind = excluded.behind, away = 0";
+        let statement = "INSERT INTO members (room, user, device, first, epoch, cursor, acks, behind, unsure, away)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0) ON CONFLICT (room, user, device) DO UPDATE SET epoch = excluded.epoch,
+            cursor = excluded.cursor, alive = NULL, acks = excluded.acks, behind = excluded.behind, unsure = 0, away = 0";
         let (epoch, seq) = (Value::from(&from.epoch), Value::from(from.seq.0));
         let [room, user, device] = key(room, who);
         let [acks, behind] = [acks, behind].map(|flag| Value::from(u64::from(flag)));
@@ -71,15 +71,33 @@ impl<S: Sql> Members<S> {
 
     /// The last socket of somebody has closed.
     pub fn depart(&self, room: &RoomName, who: &Who, absence: Absence, now: Millis) -> Result<(), StoreError> {
-        let Absence { cursor, alive } = absence;
-        let epoch = cursor.map_or(Value::Null, |cursor| (&cursor.epoch).into());
-        let seq = cursor.map_or(Value::Null, |cursor| cursor.seq.0.into());
+        let Absence { cursor: Cursor { epoch, seq }, alive } = absence;
+        let (epoch, seq) = (Value::from(&epoch), Value::from(seq.0));
         let alive = alive.map_or(Value::Null, |alive| alive.0.into());
-        let statement = "INSERT INTO members (room, user, device, first, epoch, cursor, alive, acks, behind, away)
-            VALUES (?, ?, ?, 0, ?, ?, ?, 0, 0, ?) ON CONFLICT (room, user, device) DO UPDATE SET
-            epoch = excluded.epoch, cursor = excluded.cursor, alive = excluded.alive, away = excluded.away";
+        let statement =
+            "INSERT INTO members (room, user, device, first, epoch, cursor, alive, acks, behind, unsure, away)
+            VALUES (?, ?, ?, 0, ?, ?, ?, 0, 0, 0, ?) ON CONFLICT (room, user, device) DO UPDATE SET
+            epoch = excluded.epoch, cursor = excluded.cursor, alive = excluded.alive, unsure = 0, away = excluded.away";
         let [room, user, device] = key(room, who);
         self.sql.exec(statement, &[room, user, device, epoch, seq, alive, now.0.max(1).into()]).map(drop)
+    }
+
+    /// The runtime was killed: somebody who had subscribed to that room from here is not here. It has got everything up to
+    /// there, and more unless it is to be taken at its word. Who was still reading what it had missed is known already.
+    pub fn vanish(
+        &self,
+        room: &RoomName,
+        who: &Who,
+        from: Cursor,
+        unsure: bool,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let statement =
+            "INSERT OR IGNORE INTO members (room, user, device, first, epoch, cursor, acks, behind, unsure, away)
+            VALUES (?, ?, ?, 0, ?, ?, 0, 0, ?, ?)";
+        let (epoch, seq, unsure) = ((&from.epoch).into(), from.seq.0.into(), u64::from(unsure).into());
+        let [room, user, device] = key(room, who);
+        self.sql.exec(statement, &[room, user, device, epoch, seq, unsure, now.0.max(1).into()]).map(drop)
     }
 
     /// What is known of somebody who was here and is not, having gone not too long ago or without a trace.
@@ -102,18 +120,21 @@ impl<S: Sql> Members<S> {
         Ok(one(self.sql.exec("SELECT 1 FROM members WHERE room = ? LIMIT 1", &[room.into()])?).number().is_some())
     }
 
-    /// The runtime was killed: whoever was in `room`, and heard `attended` with it, is not here.
+    /// The runtime was killed: whoever was in `room`, and heard `attended` with it if that was followed, is not here.
     pub fn abandon_elsewhere(&self, room: &RoomName, attended: &RoomName, now: Millis) -> Result<(), StoreError> {
-        let statement = "INSERT OR IGNORE INTO members (room, user, device, first, acks, behind, away)
-            SELECT ?, user, device, 0, 0, 0, ? FROM members WHERE room = ? AND away = 0";
-        self.sql.exec(statement, &[attended.into(), now.0.max(1).into(), room.into()]).map(drop)
+        let statement =
+            "INSERT OR IGNORE INTO members (room, user, device, first, epoch, cursor, acks, behind, unsure, away)
+            SELECT upstreams.room, user, device, 0, upstreams.epoch, 0, 0, 0, 1, ? FROM members, upstreams
+            WHERE members.room = ? AND away = 0 AND upstreams.room = ?";
+        self.sql.exec(statement, &[now.0.max(1).into(), room.into(), attended.into()]).map(drop)
     }
 
-    /// A followed room says how far it had been confirmed to: whoever is owed its messages and does not know better is so
-    /// far.
+    /// A followed room says how far it had been confirmed to: whoever is owed its messages and may have got more than is
+    /// written has got so much.
     pub fn confirmed(&self, room: &RoomName, at: Cursor) -> Result<(), StoreError> {
-        let statement = "UPDATE members SET epoch = ?, cursor = ? WHERE room = ? AND cursor IS NULL";
-        self.sql.exec(statement, &[(&at.epoch).into(), at.seq.0.into(), room.into()]).map(drop)
+        let statement = "UPDATE members SET cursor = max(cursor, ?), unsure = 0
+            WHERE room = ? AND unsure = 1 AND epoch = ?";
+        self.sql.exec(statement, &[at.seq.0.into(), room.into(), (&at.epoch).into()]).map(drop)
     }
 
     /// The runtime was killed: whoever was here is not. They have got everything up to `floor`, unless they would say, or
@@ -149,8 +170,7 @@ fn key(room: &RoomName, who: &Who) -> [Value; 3] {
 
 fn absence(row: Vec<Value>) -> Option<Absence> {
     let [epoch, seq, alive] = <[Value; 3]>::try_from(row).ok()?;
-    let epoch = epoch.text().and_then(|epoch| epoch.parse::<Epoch>().ok());
-    let cursor = epoch.zip(seq.number()).map(|(epoch, seq)| Cursor { epoch, seq: Seq(seq) });
+    let cursor = Cursor { epoch: epoch.text()?.parse().ok()?, seq: Seq(seq.number()?) };
     Some(Absence { cursor, alive: alive.number().map(Millis) })
 }
 

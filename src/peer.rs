@@ -22,18 +22,18 @@ pub struct Peer {
     pub flow: Flow,
 }
 
-/// How long, in milliseconds, a message may have been on its way when the client pinged.
-const LATENCY: u64 = 1_000;
+/// How long, in milliseconds, a message may be on its way until it arrives: so much older than a ping, it has arrived.
+const LATENCY: u64 = 2_000;
 
 /// What a client that does not confirm has got, of what it was sent since it began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// All of it.
     Everything,
-    /// What was sent by then.
+    /// What was taken by then: it was sent at once.
     Until(Millis),
-    /// Perhaps none of it.
-    Nothing,
+    /// What is sure, of that what had been taken by then.
+    Doubtful(Option<Millis>),
 }
 
 /// What has to be done about a token.
@@ -65,8 +65,21 @@ impl Peer {
         match self.pinged.map(|at| Millis(at.0.saturating_sub(LATENCY))) {
             Some(alive) if since <= alive => Heard::Until(alive),
             None if since.plus(limits.silence) <= now => Heard::Everything,
-            Some(_) | None => Heard::Nothing,
+            alive => Heard::Doubtful(alive),
         }
+    }
+
+    /// It is about to be sent messages of which the oldest was taken then. If that is long ago, it does not say when they
+    /// were sent: what is sure is what was sent before. Of its own room that is everything up to `own`.
+    pub fn about_to_send(&mut self, taken: Millis, now: Millis, own: Seq, limits: &Limits) {
+        if self.session.acks || now <= taken.plus(LATENCY / 2) {
+            return;
+        }
+        if !matches!(self.heard(now, limits), Heard::Doubtful(_)) {
+            self.session.sure = self.session.behind.unwrap_or(own);
+            self.session.reaches.settle();
+        }
+        self.session.live_since = now;
     }
 
     /// Stops at that place of its own room, if it has left too much unconfirmed: it goes on reading from there.

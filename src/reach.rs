@@ -42,6 +42,11 @@ impl Reaches {
         self.0.remove(&short(room));
     }
 
+    /// All that was sent is sure to have arrived, as far as is known now.
+    pub fn settle(&mut self) {
+        self.0.values_mut().for_each(|reach| reach.sure = reach.seq);
+    }
+
     /// Whether it hears no room.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -13,14 +13,15 @@ const VERSIONS: [&[&str]; 1] = [&[
         last INTEGER, closed INTEGER, total INTEGER, ids TEXT, stored INTEGER NOT NULL)",
     // Who is owed what, in this room and in those that its sockets subscribed to.
     "CREATE TABLE members (room TEXT NOT NULL, user TEXT NOT NULL, device TEXT NOT NULL, first INTEGER NOT NULL,
-        epoch TEXT, cursor INTEGER, alive INTEGER, acks INTEGER NOT NULL, behind INTEGER NOT NULL, away INTEGER NOT NULL,
+        epoch TEXT, cursor INTEGER, alive INTEGER, acks INTEGER NOT NULL, behind INTEGER NOT NULL,
+        unsure INTEGER NOT NULL, away INTEGER NOT NULL,
         PRIMARY KEY (room, user, device)) WITHOUT ROWID",
     // The rooms that want this room's messages.
-    "CREATE TABLE followers (room TEXT PRIMARY KEY, cursor INTEGER NOT NULL, standing TEXT NOT NULL,
-        since INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE followers (room TEXT PRIMARY KEY, delivered INTEGER NOT NULL, confirmed INTEGER NOT NULL,
+        standing TEXT NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID",
     // Whose messages this room's sockets want.
     "CREATE TABLE subscriptions (room TEXT NOT NULL, conn TEXT NOT NULL, user TEXT NOT NULL, device TEXT NOT NULL,
-        seq INTEGER, PRIMARY KEY (room, conn)) WITHOUT ROWID",
+        seq INTEGER NOT NULL, acks INTEGER NOT NULL, PRIMARY KEY (room, conn)) WITHOUT ROWID",
     "CREATE TABLE upstreams (room TEXT PRIMARY KEY, epoch TEXT NOT NULL) WITHOUT ROWID",
     // A user's room: the connections elsewhere, until when none may be opened, the tickets that nobody has used.
     "CREATE TABLE connections (conn TEXT PRIMARY KEY, room TEXT NOT NULL) WITHOUT ROWID",

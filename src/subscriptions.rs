@@ -6,6 +6,7 @@ use crate::code::Reject;
 use crate::id::{ConnId, Cursor, Epoch, RoomName, Seq};
 use crate::members::{Absence, Who};
 use crate::moment::Millis;
+use crate::session::Session;
 use crate::sql::{Sql, StoreError, Value, one};
 
 /// One room that is followed, or about to be, or about to be let go.
@@ -71,6 +72,8 @@ pub enum Begin {
 pub enum Arrival {
     /// They go on to those who subscribed.
     Wanted,
+    /// They do, to those who hear that room already; whoever waits for it has still to begin.
+    Early,
     /// They do, and the room has begun a new life since the last.
     Anew,
     /// Nobody here wants that room.
@@ -91,8 +94,10 @@ pub struct Gone {
     pub room: RoomName,
     /// Whose it was.
     pub who: Who,
-    /// From where on it had subscribed, if it confirms what it gets. For others, the room knows how far they were.
-    pub cursor: Option<Cursor>,
+    /// From where on it had subscribed.
+    pub cursor: Cursor,
+    /// Whether it confirmed what it got.
+    pub acks: bool,
 }
 
 /// All subscriptions of one room's sockets.
@@ -112,10 +117,11 @@ impl<S: Sql> Subscriptions<S> {
         let mut this = Self { sql, upstreams: BTreeMap::new(), reads: BTreeMap::new(), limit, attended: None };
         let (mut gone, mut dead) = (Vec::new(), Vec::new());
         let statement =
-            "SELECT room, conn, user, device, seq, epoch FROM subscriptions LEFT JOIN upstreams USING (room)";
+            "SELECT room, conn, user, device, seq, acks, epoch FROM subscriptions JOIN upstreams USING (room)";
         for row in this.sql.exec(statement, &[])? {
-            let Some((conn, epoch, it)) = subscription(row) else { continue };
-            let upstream = this.upstreams.entry(it.room.clone()).or_insert_with(|| Upstream::new(epoch));
+            let Some((conn, it)) = subscription(row) else { continue };
+            let known = || Upstream::new(Some(it.cursor.epoch));
+            let upstream = this.upstreams.entry(it.room.clone()).or_insert_with(known);
             if open(conn) {
                 upstream.subscribers.insert(conn);
             } else {
@@ -179,16 +185,24 @@ impl<S: Sql> Subscriptions<S> {
         Ok(())
     }
 
-    /// How somebody who waits can begin, if the room is followed by now. This one confirmed `confirmed` before.
-    pub fn begin(&mut self, room: &RoomName, conn: ConnId, confirmed: Option<Seq>) -> Option<Begin> {
+    /// How somebody who waits can begin, if the room is followed by now.
+    pub fn begin(&mut self, room: &RoomName, conn: ConnId) -> Option<Begin> {
         let upstream = self.upstreams.get_mut(room).filter(|upstream| upstream.link == Link::Following)?;
         let now = Cursor { epoch: upstream.epoch?, seq: upstream.cursor };
         let want = upstream.waiting.get_mut(&conn)?;
-        let begin = want.begin(now, confirmed);
+        let begin = want.begin(now);
         if let Begin::Read(seq, alive) = begin {
-            *want = Want::Back(Absence { cursor: Some(Cursor { seq, ..now }), alive });
+            *want = Want::Back(Absence { cursor: Cursor { seq, ..now }, alive });
         }
         Some(begin)
+    }
+
+    /// What somebody who waits wants is known better now.
+    pub fn rethink(&mut self, room: &RoomName, conn: ConnId, want: Want) {
+        let waiting = self.upstreams.get_mut(room).and_then(|upstream| upstream.waiting.get_mut(&conn));
+        if let Some(Want::Back(_)) = waiting.as_deref() {
+            waiting.into_iter().for_each(|waiting| *waiting = want);
+        }
     }
 
     /// Whether somebody has not been told yet that it is subscribed.
@@ -207,18 +221,19 @@ impl<S: Sql> Subscriptions<S> {
         self.upstreams.get(room).is_some_and(|upstream| upstream.subscribers.contains(&conn))
     }
 
-    /// Somebody who waited is told that it is subscribed: that survives the room's sleep. If it confirms what it gets, it
-    /// has confirmed everything up to `confirmed`.
-    pub fn told(&mut self, room: &RoomName, conn: ConnId, who: &Who, confirmed: Option<Seq>) -> Result<(), StoreError> {
+    /// Somebody who waited is told that it is subscribed, from there on: that survives the room's sleep.
+    pub fn told(&mut self, room: &RoomName, session: &Session, from: Seq) -> Result<(), StoreError> {
+        let conn = session.conn;
         let Some(upstream) = self.upstreams.get_mut(room) else { return Ok(()) };
         upstream.waiting.remove(&conn);
         if !upstream.subscribers.insert(conn) || self.is_attended(room) {
             return Ok(());
         }
-        let statement = "INSERT OR IGNORE INTO subscriptions (room, conn, user, device, seq) VALUES (?, ?, ?, ?, ?)";
-        let device = who.device.as_ref().map_or("", |device| device.as_str());
-        let seq = confirmed.map_or(Value::Null, |seq| seq.0.into());
-        self.sql.exec(statement, &[room.into(), (&conn).into(), (&who.user).into(), device.into(), seq]).map(drop)
+        let statement = "INSERT OR REPLACE INTO subscriptions (room, conn, user, device, seq, acks)
+            VALUES (?, ?, ?, ?, ?, ?)";
+        let device = session.device.as_ref().map_or("", |device| device.as_str());
+        let (user, acks) = ((&session.user).into(), u64::from(session.acks).into());
+        self.sql.exec(statement, &[room.into(), (&conn).into(), user, device.into(), from.0.into(), acks]).map(drop)
     }
 
     /// Who hears that room.
@@ -300,7 +315,11 @@ impl<S: Sql> Subscriptions<S> {
             upstream.epoch = Some(last.epoch);
         }
         upstream.cursor = if anew { last.seq } else { upstream.cursor.max(last.seq) };
-        if anew { Arrival::Anew } else { Arrival::Wanted }
+        match upstream.link {
+            _ if anew => Arrival::Anew,
+            Link::Following => Arrival::Wanted,
+            Link::NotFollowing | Link::AskedToFollow | Link::AskedToLetGo | Link::Pausing(_) => Arrival::Early,
+        }
     }
 
     /// A socket was lost from memory before it began to hear a room: that is asked again, and the socket begins then.
@@ -384,29 +403,25 @@ impl Upstream {
 }
 
 impl Want {
-    /// `now` is what has come of the room; `confirmed` what it says that had been confirmed to it.
-    fn begin(self, now: Cursor, confirmed: Option<Seq>) -> Begin {
-        let lost = Begin::Live(now.seq, Some(false));
-        let after = |cursor: Cursor, alive: Option<Millis>| match cursor {
-            Cursor { epoch, .. } if epoch != now.epoch => lost,
+    /// `now` is what has come of the room.
+    fn begin(self, now: Cursor) -> Begin {
+        let (cursor, alive) = match self {
+            Self::Live => return Begin::Live(now.seq, None),
+            Self::From(cursor) => (cursor, None),
+            Self::Back(Absence { cursor, alive }) => (cursor, alive),
+        };
+        match cursor {
+            Cursor { epoch, .. } if epoch != now.epoch => Begin::Live(now.seq, Some(false)),
             Cursor { seq, .. } if alive.is_none() && now.seq == seq => Begin::Live(seq, Some(true)),
             Cursor { seq, .. } => Begin::Read(seq, alive),
-        };
-        match self {
-            Self::Live => Begin::Live(now.seq, None),
-            Self::From(cursor) => after(cursor, None),
-            Self::Back(Absence { cursor: Some(cursor), alive }) => after(cursor, alive),
-            Self::Back(Absence { cursor: None, .. }) => {
-                confirmed.map_or(lost, |seq| after(Cursor { epoch: now.epoch, seq }, None))
-            }
         }
     }
 }
 
-fn subscription(row: Vec<Value>) -> Option<(ConnId, Option<Epoch>, Gone)> {
-    let [room, conn, user, device, seq, epoch] = <[Value; 6]>::try_from(row).ok()?;
+fn subscription(row: Vec<Value>) -> Option<(ConnId, Gone)> {
+    let [room, conn, user, device, seq, acks, epoch] = <[Value; 7]>::try_from(row).ok()?;
     let who = Who { user: user.text()?.parse().ok()?, device: device.text()?.parse().ok() };
-    let epoch = epoch.text().and_then(|epoch| epoch.parse().ok());
-    let cursor = epoch.zip(seq.number()).map(|(epoch, seq)| Cursor { epoch, seq: Seq(seq) });
-    Some((ConnId(conn.text()?.parse().ok()?), epoch, Gone { room: room.text()?.parse().ok()?, who, cursor }))
+    let cursor = Cursor { epoch: epoch.text()?.parse().ok()?, seq: Seq(seq.number()?) };
+    let gone = Gone { room: room.text()?.parse().ok()?, who, cursor, acks: acks.number()? > 0 };
+    Some((ConnId(conn.text()?.parse().ok()?), gone))
 }

@@ -11,7 +11,8 @@ use crate::session::Session;
 /// What can happen to a room.
 #[derive(Debug)]
 pub enum Input {
-    /// A socket was opened. The runtime last answered a ping of its siblings then.
+    /// A socket was opened. It has no identity before the room attaches one. The runtime last answered a ping of its
+    /// siblings then.
     Opened(Session, Vec<(ConnId, Millis)>),
     /// A text frame came.
     Received(ConnId, String),

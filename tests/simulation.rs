@@ -86,7 +86,7 @@ fn whoever_is_owed_a_message_gets_it_once_and_in_order() {
 fn and_so_where_pages_are_small_windows_long_and_clients_slow() {
     all(&Limits {
         send_micros: 300_000,
-        batch_window: 2_000,
+        batch_window: 800,
         page_messages: 3,
         pages_per_turn: 2,
         messages_per_delivery: 2,

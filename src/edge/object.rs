@@ -144,7 +144,6 @@ impl Object {
         }
         let pair = WebSocketPair::new()?;
         self.state.accept_web_socket(&pair.server);
-        pair.server.serialize_attachment(session.encode())?;
         let server = pair.server.clone();
         let opened = self.run(|loaded, turn| {
             loaded.sockets.insert(session.conn, server);

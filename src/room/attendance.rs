@@ -18,8 +18,8 @@ impl<S: Sql> Room<S> {
     /// Makes good for what this room did not live to do: some sockets may not have been sent the newest messages, and
     /// others may have vanished with the runtime.
     pub(super) fn wake_up(&mut self, noted: Progress, gone: Vec<Gone>, now: Millis) -> Result<(), StoreError> {
-        for Gone { room, who, cursor } in gone {
-            self.members.depart(&room, &who, Absence { cursor, alive: None }, now)?;
+        for Gone { room, who, cursor, acks } in gone {
+            self.members.vanish(&room, &who, cursor, !acks, now)?;
         }
         if self.name.kind() == Kind::User {
             self.subscriptions.attend(&RoomName::system(), self.peers.keys().copied())?;
@@ -28,7 +28,7 @@ impl<S: Sql> Room<S> {
             return self.find_abandoned(self.log.floor().max(self.marks.noted().sent), now);
         }
         self.remember_reaches(now)?;
-        self.queue_unsent(noted.sent)
+        self.queue_unsent(noted.sent, now)
     }
 
     /// What was sent in the last turn may have been on its way to whoever was here when the runtime was killed.
@@ -72,8 +72,6 @@ impl<S: Sql> Room<S> {
     /// A socket was opened: it is welcomed, from where it wants to go on or from where its user was.
     pub(super) fn opened(&mut self, turn: &mut Turn, mut session: Session) -> Result<(), StoreError> {
         let (conn, who, now) = (session.conn, session.who(), turn.moment.now);
-        // The room may have been loaded with it, and has then taken it for one that was here before.
-        self.peers.remove(&conn);
         let start = self.start(session.resume.take(), &who, now)?;
         session.behind = (start.seq < self.sent()).then_some(start.seq);
         (session.sure, session.live_since) = (start.seq, now);
@@ -120,7 +118,7 @@ impl<S: Sql> Room<S> {
             let least = siblings.map(arrived).collect::<Result<Vec<Seq>, _>>()?.into_iter().min();
             return Ok(least.filter(|seq| *seq < self.sent()));
         }
-        let Some(Absence { cursor: Some(cursor), alive }) = self.members.absence(&self.name, who, now)? else {
+        let Some(Absence { cursor, alive }) = self.members.absence(&self.name, who, now)? else {
             return Ok(None);
         };
         self.heard_by_then(cursor.seq, alive).map(Some)
@@ -132,7 +130,8 @@ impl<S: Sql> Room<S> {
             _ if session.acks => (session.sure, None),
             Heard::Everything => (session.behind.unwrap_or_else(|| self.sent()), None),
             Heard::Until(alive) if session.behind.is_none() => (self.sent(), Some(alive)),
-            Heard::Until(_) | Heard::Nothing => (session.sure, None),
+            Heard::Until(alive) => (session.sure, Some(alive)),
+            Heard::Doubtful(alive) => (session.sure, alive),
         }
     }
 
@@ -174,7 +173,7 @@ impl<S: Sql> Room<S> {
         let who = peer.session.who();
         if self.siblings(&who).next().is_none() {
             let (seq, alive) = self.arrived(peer, heard);
-            let cursor = Some(Cursor { epoch: self.marks.epoch(), seq });
+            let cursor = Cursor { epoch: self.marks.epoch(), seq };
             self.members.depart(&self.name, &who, Absence { cursor, alive }, now)?;
         }
         self.marks.occupy(!self.peers.is_empty())?;
@@ -198,9 +197,10 @@ impl<S: Sql> Room<S> {
             _ if session.acks => (reach.sure, None),
             Heard::Everything => (reach.seq, None),
             Heard::Until(alive) if !reach.behind => (reach.seq, Some(alive)),
-            Heard::Until(_) | Heard::Nothing => (reach.sure, None),
+            Heard::Until(alive) => (reach.sure, Some(alive)),
+            Heard::Doubtful(alive) => (reach.sure, alive),
         };
-        Some(Absence { cursor: Some(Cursor { epoch, seq }), alive })
+        Some(Absence { cursor: Cursor { epoch, seq }, alive })
     }
 
     /// From where on somebody wants to hear a room: after what it has, or had when it went, or from now on.
@@ -218,7 +218,7 @@ impl<S: Sql> Room<S> {
         let who = peer.session.who();
         let siblings = self.siblings(&who).filter(|sibling| self.subscriptions.hears(room, sibling.session.conn));
         let absence = |peer: &Peer| self.absence_of(room, &peer.session, peer.heard(now, self.limits()));
-        let least = siblings.filter_map(absence).min_by_key(|absence| (absence.alive, absence.cursor.map(|it| it.seq)));
+        let least = siblings.filter_map(absence).min_by_key(|absence| (absence.alive, absence.cursor.seq));
         let absence = match least {
             Some(absence) => Some(absence),
             None => self.members.absence(room, &who, now)?,

@@ -8,6 +8,7 @@ use crate::code::Reject;
 use crate::grants;
 use crate::id::{ConnId, Cursor, RoomName, Seq};
 use crate::link::{Answer, Call, Delivery, Passing};
+use crate::members::{Absence, Who};
 use crate::moment::Millis;
 use crate::protocol::{ServerFrame, Start, Topic};
 use crate::reach::Reach;
@@ -54,7 +55,7 @@ impl<S: Sql> Room<S> {
     ) -> Result<(), StoreError> {
         let want = self.want(room, conn, cursor, turn.moment.now)?;
         match self.subscriptions.add(room, conn, want) {
-            Ok(()) => self.begin(turn, conn, room, None),
+            Ok(()) => self.begin(turn, conn, room),
             Err(reject) => {
                 self.refuse(turn, conn, &reject.into(), Some("subscribe"));
                 Ok(())
@@ -63,14 +64,8 @@ impl<S: Sql> Room<S> {
     }
 
     /// Lets somebody who waits begin, if the room is followed by now.
-    fn begin(
-        &mut self,
-        turn: &mut Turn,
-        conn: ConnId,
-        room: &RoomName,
-        confirmed: Option<Seq>,
-    ) -> Result<(), StoreError> {
-        match self.subscriptions.begin(room, conn, confirmed) {
+    fn begin(&mut self, turn: &mut Turn, conn: ConnId, room: &RoomName) -> Result<(), StoreError> {
+        match self.subscriptions.begin(room, conn) {
             None => Ok(()),
             Some(Begin::Live(seq, recovered)) => self.begun(turn, conn, room, seq, recovered, false),
             Some(Begin::Read(..)) => {
@@ -92,16 +87,33 @@ impl<S: Sql> Room<S> {
     ) -> Result<(), StoreError> {
         let Some(Cursor { epoch, .. }) = self.subscriptions.cursor(room) else { return Ok(()) };
         let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
-        let who = peer.session.who();
-        let confirmed = peer.session.acks.then_some(seq);
         peer.session.reaches.set(room, Reach { seq, sure: seq, behind });
         turn.attach(peer.session.clone());
-        self.subscriptions.told(room, conn, &who, confirmed)?;
-        self.members.remove(room, &who)?;
+        self.subscriptions.told(room, &peer.session, seq)?;
+        let (who, acks) = (peer.session.who(), peer.session.acks);
+        self.note_begun(room, &who, acks, Cursor { epoch, seq }, behind, turn.moment.now)?;
         if !self.subscriptions.is_attended(room) || recovered == Some(false) {
             self.subscribed(turn, conn, room, Start { epoch, seq, recovered });
         }
         Ok(())
+    }
+
+    /// What is written of somebody's absence goes once nothing of it is needed. A subscription has a row of its own, which
+    /// says where it began; of a room that is only attended nothing else would say what was confirmed.
+    fn note_begun(
+        &self,
+        room: &RoomName,
+        who: &Who,
+        acks: bool,
+        cursor: Cursor,
+        behind: bool,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        match acks && self.subscriptions.is_attended(room) {
+            true => self.members.depart(room, who, Absence { cursor, alive: None }, now),
+            false if behind => Ok(()),
+            false => self.members.remove(room, who),
+        }
     }
 
     pub(super) fn unsubscribe(&mut self, turn: &mut Turn, conn: ConnId, room: &RoomName) -> Result<(), StoreError> {
@@ -142,7 +154,7 @@ impl<S: Sql> Room<S> {
 
     /// After which message somebody goes on reading a room.
     fn place_of(&mut self, conn: ConnId, room: &RoomName) -> Option<(Seq, Option<Millis>)> {
-        if let Some(Begin::Read(seq, alive)) = self.subscriptions.begin(room, conn, None) {
+        if let Some(Begin::Read(seq, alive)) = self.subscriptions.begin(room, conn) {
             return Some((seq, alive));
         }
         Some((self.peers.get(&conn)?.session.reaches.get(room)?.seq, None))
@@ -159,8 +171,15 @@ impl<S: Sql> Room<S> {
         if let Some(seq) = confirmed {
             self.members.confirmed(room, Cursor { seq, ..head })?;
         }
-        let waiting = self.subscriptions.following(room, head)?;
-        waiting.into_iter().try_for_each(|conn| self.begin(turn, conn, room, confirmed))
+        for conn in self.subscriptions.subscribers(room) {
+            self.fall_behind(turn, conn, room, head.seq);
+        }
+        for conn in self.subscriptions.following(room, head)? {
+            let want = self.want(room, conn, None, turn.moment.now)?;
+            self.subscriptions.rethink(room, conn, want);
+            self.begin(turn, conn, room)?;
+        }
+        Ok(())
     }
 
     /// What somebody missed has come, or the first part of it.
@@ -183,23 +202,24 @@ impl<S: Sql> Room<S> {
             self.hand_on(turn, vec![conn], delivery, after);
         }
         let come = self.subscriptions.cursor(room).map_or(head, |cursor| cursor.seq.max(head));
-        self.caught_up(turn, conn, room, come);
-        Ok(())
+        self.caught_up(turn, conn, room, come)
     }
 
     /// Somebody has read on: it is live if it has everything that has come so far, and else goes on reading.
-    fn caught_up(&mut self, turn: &mut Turn, conn: ConnId, room: &RoomName, come: Seq) {
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
-        let Some(mut reach) = peer.session.reaches.get(room) else { return };
+    fn caught_up(&mut self, turn: &mut Turn, conn: ConnId, room: &RoomName, come: Seq) -> Result<(), StoreError> {
+        let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
+        let Some(mut reach) = peer.session.reaches.get(room) else { return Ok(()) };
         reach.behind = reach.seq < come;
         peer.session.reaches.set(room, reach);
-        if !reach.behind {
-            peer.session.live_since = turn.moment.now;
+        let noted = peer.session.acks && self.subscriptions.is_attended(room);
+        if !reach.behind && !noted {
+            self.members.remove(room, &peer.session.who())?;
         }
         turn.attach(peer.session.clone());
         if reach.behind && !peer.flow.is_stopped() {
             self.subscriptions.read_at(room, conn, turn.moment.now);
         }
+        Ok(())
     }
 
     /// What somebody missed is lost for good: it hears what comes from now on.
@@ -231,10 +251,11 @@ impl<S: Sql> Room<S> {
     /// Passes a followed room's messages on to those who subscribed to it.
     pub(super) fn pass_on(&mut self, turn: &mut Turn, delivery: &Delivery) -> Result<Answer, StoreError> {
         let (room, last) = (&delivery.from, delivery.last());
-        match self.subscriptions.arrived(room, Cursor { epoch: delivery.epoch, seq: last }) {
+        let arrival = self.subscriptions.arrived(room, Cursor { epoch: delivery.epoch, seq: last });
+        match arrival {
             Arrival::Unwanted => return Ok(Answer::NotFollowing),
             Arrival::Anew => self.start_anew(turn, delivery)?,
-            Arrival::Wanted => {}
+            Arrival::Early | Arrival::Wanted => {}
         }
         let mut groups: BTreeMap<Seq, Vec<ConnId>> = BTreeMap::new();
         for conn in self.subscriptions.subscribers(room) {
@@ -243,25 +264,32 @@ impl<S: Sql> Room<S> {
             }
         }
         groups.into_iter().for_each(|(after, conns)| self.hand_on(turn, conns, delivery, after));
-        Ok(Answer::Confirmed(last))
+        Ok(if arrival == Arrival::Early { Answer::Taken(last) } else { Answer::Confirmed(last) })
     }
 
     /// After which message somebody takes these, if it takes them as they come. Who is stopped, or has missed something
     /// before them, will read them.
     fn ready_for(&mut self, turn: &mut Turn, conn: ConnId, delivery: &Delivery) -> Option<Seq> {
-        let (room, now) = (&delivery.from, turn.moment.now);
-        let peer = self.peers.get_mut(&conn)?;
-        let mut reach = peer.session.reaches.get(room).filter(|reach| !reach.behind && reach.seq < delivery.last())?;
+        let (room, last) = (&delivery.from, delivery.last());
+        let peer = self.peers.get(&conn)?;
+        let reach = peer.session.reaches.get(room).filter(|reach| !reach.behind && reach.seq < last)?;
         if !peer.flow.is_stopped() && delivery.first() <= reach.seq.next() {
             return Some(reach.seq);
         }
-        reach.behind = true;
-        peer.session.reaches.set(room, reach);
+        self.fall_behind(turn, conn, room, last);
+        None
+    }
+
+    /// Somebody has not got everything up to `come`, and will read it, unless it does so already.
+    fn fall_behind(&mut self, turn: &mut Turn, conn: ConnId, room: &RoomName, come: Seq) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let reach = peer.session.reaches.get(room).filter(|reach| !reach.behind && reach.seq < come);
+        let Some(reach) = reach else { return };
+        peer.session.reaches.set(room, Reach { behind: true, ..reach });
         turn.attach(peer.session.clone());
         if !peer.flow.is_stopped() {
-            self.subscriptions.read_at(room, conn, now);
+            self.subscriptions.read_at(room, conn, turn.moment.now);
         }
-        None
     }
 
     /// The followed room's log was wiped: everybody is told, and hears what comes from here on.
@@ -277,9 +305,10 @@ impl<S: Sql> Room<S> {
         let frames: Vec<Rc<str>> = news.iter().map(|(_, frame)| (*frame).into()).collect();
         let sizes: Vec<(Seq, usize)> = news.iter().map(|(seq, frame)| (*seq, frame.len())).collect();
         self.spread(turn, conns.clone(), &frames);
-        let (config, last, sent) = (self.config.clone(), delivery.last().max(after), self.sent());
+        let (config, last, sent, now) = (self.config.clone(), delivery.last().max(after), self.sent(), turn.moment.now);
         for conn in conns {
             let Some(peer) = self.peers.get_mut(&conn) else { continue };
+            peer.about_to_send(delivery.taken, now, sent, &config.limits);
             let Some(reach) = peer.session.reaches.get(&delivery.from) else { continue };
             peer.session.reaches.set(&delivery.from, Reach { seq: last, ..reach });
             peer.note_sent(&delivery.from, &sizes, &config.limits);

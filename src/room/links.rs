@@ -3,6 +3,7 @@
 use super::Room;
 use crate::code::Reject;
 use crate::connections::ON_ITS_WAY;
+use crate::followers::Return;
 use crate::id::{ConnId, Cursor, Kind, RoomName, Seq};
 use crate::link::{Answer, Call, Delivery};
 use crate::moment::Millis;
@@ -74,10 +75,13 @@ impl<S: Sql> Room<S> {
             (Call::Read { conn, .. }, Some(Answer::Lost(head))) => self.page_lost(turn, *conn, room, head)?,
             (Call::Read { conn, .. }, _) => self.page_failed(turn, *conn, room)?,
             (Call::Deliver(sent), Some(Answer::Confirmed(seq))) => {
-                self.followers.returned(room, sent, Some(seq), head, now)?;
+                self.followers.returned(room, sent, Return::Confirmed(seq), head, now)?;
+            }
+            (Call::Deliver(sent), Some(Answer::Taken(seq))) => {
+                self.followers.returned(room, sent, Return::Taken(seq), head, now)?;
             }
             (Call::Deliver(sent), Some(Answer::NotFollowing)) => {
-                self.followers.returned(room, sent, None, head, now)?;
+                self.followers.returned(room, sent, Return::Unwanted, head, now)?;
             }
             (Call::Deliver(sent), _) => self.followers.failed(room, sent, now)?,
             (Call::Alive { conns }, Some(Answer::Alive(alive))) => {

@@ -8,9 +8,10 @@ use crate::batch::{Outgoing, Priority, pack};
 use crate::code::{Refusal, Reject};
 use crate::id::{ConnId, Id, Seq};
 use crate::link::{Call, Passing};
-use crate::log::Noted;
+use crate::log::{Entry, Noted};
 use crate::marks::Progress;
 use crate::message::Draft;
+use crate::moment::Millis;
 use crate::sql::{Sql, StoreError};
 use crate::turn::Turn;
 
@@ -102,11 +103,15 @@ impl<S: Sql> Room<S> {
     }
 
     /// What this room did not live to send goes with the next flush.
-    pub(super) fn queue_unsent(&mut self, sent: Seq) -> Result<(), StoreError> {
+    pub(super) fn queue_unsent(&mut self, sent: Seq, now: Millis) -> Result<(), StoreError> {
         let head = self.log.head();
         let count = usize::try_from(head.0.saturating_sub(sent.0)).unwrap_or(usize::MAX);
-        for entry in self.log.after(sent, head, count, usize::MAX)? {
-            self.batch.push(Priority::Normal, Outgoing { seq: Some(entry.seq), frame: entry.frame.into() });
+        let unsent = self.log.after(sent, head, count, usize::MAX)?;
+        if let Some(Entry { taken, .. }) = unsent.first() {
+            self.peers.values_mut().for_each(|peer| peer.about_to_send(*taken, now, sent, &self.config.limits));
+        }
+        for Entry { seq, frame, .. } in unsent {
+            self.batch.push(Priority::Normal, Outgoing { seq: Some(seq), frame: frame.into() });
         }
         Ok(())
     }

@@ -62,15 +62,15 @@ impl<S: Sql> Room<S> {
         let last = page.last().map_or(sent, |entry| entry.seq);
         let sizes: Vec<(Seq, usize)> = page.iter().map(|entry| (entry.seq, entry.frame.len())).collect();
         let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
-        peer.note_sent(&self.name, &sizes, &self.config.limits);
+        let (now, limits) = (turn.moment.now, &self.config.limits);
+        page.first().into_iter().for_each(|first| peer.about_to_send(first.taken, now, seq, limits));
+        peer.note_sent(&self.name, &sizes, limits);
         peer.session.behind = (last < sent).then_some(last);
         peer.stop_if_full(last);
         turn.attach(peer.session.clone());
         if peer.session.behind.is_some() {
             return Ok(());
         }
-        peer.session.live_since = turn.moment.now;
-        turn.attach(peer.session.clone());
         let who = peer.session.who();
         if peer.session.acks { Ok(()) } else { self.members.caught_up(&self.name, &who) }
     }

@@ -139,11 +139,18 @@ impl People {
     pub(crate) fn find_out(&mut self, random: &mut Random) {
         if let Some(place) = self.one(random, |person| person.cut) {
             let conn = self.close(place);
-            self.world.lose_signal(conn);
+            self.lose(conn);
         } else if !self.ghosts.is_empty() {
             let ghost = self.ghosts.remove(0);
-            self.world.lose_signal(ghost);
+            self.lose(ghost);
         }
+    }
+
+    /// A storage that fails just then would be as good as a runtime that dies.
+    fn lose(&mut self, conn: ConnId) {
+        let home = self.world.home(conn).to_string();
+        self.world.sql(&home).fail_after(0);
+        self.world.lose_signal(conn);
     }
 
     /// Somebody comes back before the server finds out.
@@ -257,11 +264,11 @@ impl People {
     pub(crate) fn settle(&mut self) {
         self.listen();
         self.world.drain();
-        std::mem::take(&mut self.ghosts).into_iter().for_each(|ghost| self.world.lose_signal(ghost));
+        std::mem::take(&mut self.ghosts).into_iter().for_each(|ghost| self.lose(ghost));
         for place in 0..self.people.len() {
             if self.people[place].cut {
                 let conn = self.close(place);
-                self.world.lose_signal(conn);
+                self.lose(conn);
             }
         }
         for _ in 0..6 {
@@ -363,7 +370,9 @@ impl People {
 
     /// What is sent to an open socket counts as received by who neither keeps a cursor nor confirms, when the runtime dies.
     fn may_die(&self, room: &str) -> bool {
-        !self.people.iter().any(|person| person.home == room && person.cut && person.habit == Habit::KeepsNothing)
+        let waits = |person: &Person| person.home == room && person.habit == Habit::KeepsNothing;
+        let haunted = self.ghosts.iter().any(|ghost| self.world.home(*ghost).to_string() == room);
+        !self.people.iter().any(|person| waits(person) && (person.cut || haunted))
     }
 
     fn one(&self, random: &mut Random, which: impl Fn(&Person) -> bool) -> Option<usize> {

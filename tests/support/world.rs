@@ -184,7 +184,7 @@ impl World {
 
     /// How many followers the room delivers to, as its storage says.
     pub(crate) fn followers(&mut self, room: &str) -> usize {
-        self.sql(room).numbers("SELECT cursor FROM followers WHERE standing <> 'resting'").len()
+        self.sql(room).numbers("SELECT delivered FROM followers WHERE standing <> 'resting'").len()
     }
 
     /// How many calls of that sort were ever made to the room.
@@ -404,7 +404,7 @@ impl World {
     fn perform(&mut self, from: &RoomName, effect: Effect) {
         match effect {
             Effect::Attach(session) => {
-                self.place(from).sessions.entry(session.conn).and_modify(|known| *known = session);
+                self.place(from).sessions.insert(session.conn, session);
             }
             Effect::Close(conn, code, _) => {
                 self.place(from).sessions.remove(&conn);

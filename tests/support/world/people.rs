@@ -20,14 +20,13 @@ impl World {
         let mut session = json!({"conn": conn, "user": user, "expires": self.token_end, "connection_type": "general"});
         session.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let session = Session::decode(&session.to_string()).unwrap();
-        if let Ok(Some(reject)) = self.turn(&home, |room, turn| Ok(room.turn_away(turn, &session)?)) {
-            self.turn_away(conn, reject);
-            return conn;
-        }
-        self.place(&home).sessions.insert(conn, session.clone());
-        let pings = self.place(&home).pings.clone().into_iter().collect();
-        if self.take(&home, Input::Opened(session, pings)).is_err() {
-            self.place(&home).sessions.remove(&conn);
+        match self.turn(&home, |room, turn| Ok(room.turn_away(turn, &session)?)) {
+            Ok(None) => {
+                let pings = self.place(&home).pings.clone().into_iter().collect();
+                self.take(&home, Input::Opened(session, pings)).ok();
+            }
+            Ok(Some(reject)) => self.turn_away(conn, reject),
+            Err(_) => self.turn_away(conn, Reject::Internal),
         }
         conn
     }
