@@ -120,13 +120,10 @@ impl<S: Sql> Members<S> {
         Ok(one(self.sql.exec("SELECT 1 FROM members WHERE room = ? LIMIT 1", &[room.into()])?).number().is_some())
     }
 
-    /// The runtime was killed: whoever was in `room`, and heard `attended` with it if that was followed, is not here.
-    pub fn abandon_elsewhere(&self, room: &RoomName, attended: &RoomName, now: Millis) -> Result<(), StoreError> {
-        let statement =
-            "INSERT OR IGNORE INTO members (room, user, device, first, epoch, cursor, acks, behind, unsure, away)
-            SELECT upstreams.room, user, device, 0, upstreams.epoch, 0, 0, 0, 1, ? FROM members, upstreams
-            WHERE members.room = ? AND away = 0 AND upstreams.room = ?";
-        self.sql.exec(statement, &[now.0.max(1).into(), room.into(), attended.into()]).map(drop)
+    /// Who is here, as far as is written down.
+    pub fn here(&self, room: &RoomName) -> Result<Vec<Who>, StoreError> {
+        let rows = self.sql.exec("SELECT user, device FROM members WHERE room = ? AND away = 0", &[room.into()])?;
+        Ok(rows.into_iter().filter_map(who).collect())
     }
 
     /// A followed room says how far it had been confirmed to: whoever is owed its messages and may have got more than is
@@ -168,6 +165,11 @@ fn key(room: &RoomName, who: &Who) -> [Value; 3] {
     [room.into(), (&who.user).into(), who.device.as_ref().map_or("", Id::as_str).into()]
 }
 
+fn who(row: Vec<Value>) -> Option<Who> {
+    let [user, device] = <[Value; 2]>::try_from(row).ok()?;
+    Some(Who { user: user.text()?.parse().ok()?, device: device.text()?.parse().ok() })
+}
+
 fn absence(row: Vec<Value>) -> Option<Absence> {
     let [epoch, seq, alive] = <[Value; 3]>::try_from(row).ok()?;
     let cursor = Cursor { epoch: epoch.text()?.parse().ok()?, seq: Seq(seq.number()?) };
@@ -176,7 +178,6 @@ fn absence(row: Vec<Value>) -> Option<Absence> {
 
 fn member(row: Vec<Value>) -> Option<Member> {
     let [user, device, first, cursor, acks] = <[Value; 5]>::try_from(row).ok()?;
-    let device = device.text()?.parse().ok();
-    let who = Who { user: user.text()?.parse().ok()?, device };
+    let who = who(vec![user, device])?;
     Some(Member { who, first: Seq(first.number()?), cursor: Seq(cursor.number()?), acks: acks.number()? > 0 })
 }

@@ -23,6 +23,7 @@ impl<S: Sql> Room<S> {
         }
         if self.name.kind() == Kind::User {
             self.subscriptions.attend(&RoomName::system(), self.peers.keys().copied())?;
+            self.find_vanished(now)?;
         }
         if self.peers.is_empty() {
             return self.find_abandoned(self.log.floor().max(self.marks.noted().sent), now);
@@ -31,13 +32,23 @@ impl<S: Sql> Room<S> {
         self.queue_unsent(noted.sent, now)
     }
 
+    /// Of who hears a room without having subscribed, no row says so: whoever has gone without a farewell had got what this
+    /// room had confirmed for all.
+    fn find_vanished(&self, now: Millis) -> Result<(), StoreError> {
+        let system = RoomName::system();
+        let Some(Cursor { epoch, .. }) = self.subscriptions.cursor(&system) else { return Ok(()) };
+        for who in self.members.here(&self.name)? {
+            if self.siblings(&who).next().is_none() {
+                self.members.vanish(&system, &who, Cursor { epoch, seq: Seq(0) }, true, now)?;
+            }
+        }
+        Ok(())
+    }
+
     /// What was sent in the last turn may have been on its way to whoever was here when the runtime was killed.
     fn find_abandoned(&mut self, floor: Seq, now: Millis) -> Result<(), StoreError> {
         if !self.marks.is_occupied() {
             return Ok(());
-        }
-        if self.name.kind() == Kind::User {
-            self.members.abandon_elsewhere(&self.name, &RoomName::system(), now)?;
         }
         self.members.abandon(&self.name, floor, now)?;
         self.marks.occupy(false)
