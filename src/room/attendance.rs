@@ -18,18 +18,31 @@ impl<S: Sql> Room<S> {
     /// Makes good for what this room did not live to do: some sockets may not have been sent the newest messages, and
     /// others may have vanished with the runtime.
     pub(super) fn wake_up(&mut self, noted: Progress, gone: Vec<Gone>, now: Millis) -> Result<(), StoreError> {
-        for Gone { room, who, cursor, acks } in gone {
-            self.members.vanish(&room, &who, cursor, !acks, now)?;
-        }
         if self.name.kind() == Kind::User {
             self.subscriptions.attend(&RoomName::system(), self.peers.keys().copied())?;
+        }
+        self.remember_reaches(now)?;
+        gone.into_iter().try_for_each(|gone| self.note_vanished(gone, now))?;
+        if self.name.kind() == Kind::User {
             self.find_vanished(now)?;
         }
         if self.peers.is_empty() {
-            return self.find_abandoned(self.log.floor().max(self.marks.noted().sent), now);
+            self.find_abandoned(self.log.floor().max(self.marks.noted().sent), now)
+        } else {
+            self.queue_unsent(noted.sent, now)
         }
-        self.remember_reaches(now)?;
-        self.queue_unsent(noted.sent, now)
+    }
+
+    /// Somebody who had subscribed has gone without a farewell. It has got what others here have who subscribed too; if
+    /// there are none, the followed room will say what had been confirmed.
+    fn note_vanished(&self, Gone { room, who, cursor, acks }: Gone, now: Millis) -> Result<(), StoreError> {
+        let others =
+            if self.subscriptions.subscribers(&room).is_empty() { None } else { self.subscriptions.cursor(&room) };
+        let come = others
+            .filter(|come| !acks && come.epoch == cursor.epoch)
+            .map_or(cursor.seq, |come| come.seq.max(cursor.seq));
+        let from = Cursor { seq: come, ..cursor };
+        self.members.vanish(&room, &who, from, !acks && others.is_none(), now)
     }
 
     /// Of who hears a room without having subscribed, no row says so: whoever has gone without a farewell had got what this
@@ -39,7 +52,8 @@ impl<S: Sql> Room<S> {
         let Some(Cursor { epoch, .. }) = self.subscriptions.cursor(&system) else { return Ok(()) };
         for who in self.members.here(&self.name)? {
             if self.siblings(&who).next().is_none() {
-                self.members.vanish(&system, &who, Cursor { epoch, seq: Seq(0) }, true, now)?;
+                let (room, cursor) = (system.clone(), Cursor { epoch, seq: Seq(0) });
+                self.note_vanished(Gone { room, who, cursor, acks: false }, now)?;
             }
         }
         Ok(())

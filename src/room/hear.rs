@@ -172,7 +172,7 @@ impl<S: Sql> Room<S> {
             self.members.confirmed(room, Cursor { seq, ..head })?;
         }
         for conn in self.subscriptions.subscribers(room) {
-            self.fall_behind(turn, conn, room, head.seq);
+            self.fall_behind(turn, conn, room, head)?;
         }
         for conn in self.subscriptions.following(room, head)? {
             let want = self.want(room, conn, None, turn.moment.now)?;
@@ -259,7 +259,7 @@ impl<S: Sql> Room<S> {
         }
         let mut groups: BTreeMap<Seq, Vec<ConnId>> = BTreeMap::new();
         for conn in self.subscriptions.subscribers(room) {
-            if let Some(after) = self.ready_for(turn, conn, delivery) {
+            if let Some(after) = self.ready_for(turn, conn, delivery)? {
                 groups.entry(after).or_default().push(conn);
             }
         }
@@ -269,27 +269,32 @@ impl<S: Sql> Room<S> {
 
     /// After which message somebody takes these, if it takes them as they come. Who is stopped, or has missed something
     /// before them, will read them.
-    fn ready_for(&mut self, turn: &mut Turn, conn: ConnId, delivery: &Delivery) -> Option<Seq> {
+    fn ready_for(&mut self, turn: &mut Turn, conn: ConnId, delivery: &Delivery) -> Result<Option<Seq>, StoreError> {
         let (room, last) = (&delivery.from, delivery.last());
-        let peer = self.peers.get(&conn)?;
-        let reach = peer.session.reaches.get(room).filter(|reach| !reach.behind && reach.seq < last)?;
+        let Some(peer) = self.peers.get(&conn) else { return Ok(None) };
+        let reach = peer.session.reaches.get(room).filter(|reach| !reach.behind && reach.seq < last);
+        let Some(reach) = reach else { return Ok(None) };
         if !peer.flow.is_stopped() && delivery.first() <= reach.seq.next() {
-            return Some(reach.seq);
+            return Ok(Some(reach.seq));
         }
-        self.fall_behind(turn, conn, room, last);
-        None
+        self.fall_behind(turn, conn, room, Cursor { epoch: delivery.epoch, seq: last })?;
+        Ok(None)
     }
 
-    /// Somebody has not got everything up to `come`, and will read it, unless it does so already.
-    fn fall_behind(&mut self, turn: &mut Turn, conn: ConnId, room: &RoomName, come: Seq) {
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
-        let reach = peer.session.reaches.get(room).filter(|reach| !reach.behind && reach.seq < come);
-        let Some(reach) = reach else { return };
+    /// Somebody has not got everything up to `come`, and will read it, unless it does so already. That is written down,
+    /// since the room as a whole has got it.
+    fn fall_behind(&mut self, turn: &mut Turn, conn: ConnId, room: &RoomName, come: Cursor) -> Result<(), StoreError> {
+        let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
+        let reach = peer.session.reaches.get(room).filter(|reach| !reach.behind && reach.seq < come.seq);
+        let Some(reach) = reach else { return Ok(()) };
         peer.session.reaches.set(room, Reach { behind: true, ..reach });
         turn.attach(peer.session.clone());
         if !peer.flow.is_stopped() {
             self.subscriptions.read_at(room, conn, turn.moment.now);
         }
+        let absence = Absence { cursor: Cursor { seq: reach.seq, ..come }, alive: None };
+        let (who, acks) = (peer.session.who(), peer.session.acks);
+        if acks { Ok(()) } else { self.members.depart(room, &who, absence, turn.moment.now) }
     }
 
     /// The followed room's log was wiped: everybody is told, and hears what comes from here on.
