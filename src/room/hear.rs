@@ -98,8 +98,9 @@ impl<S: Sql> Room<S> {
         Ok(())
     }
 
-    /// What is written of somebody's absence goes once nothing of it is needed. A subscription has a row of its own, which
-    /// says where it began; of a room that is only attended nothing else would say what was confirmed.
+    /// What is written of somebody's absence goes once nothing of it is needed: a subscription has a row of its own, which
+    /// says where it began. Who is behind is not where the room as a whole is; and of a room that is only attended nothing
+    /// else would say what somebody confirmed.
     fn note_begun(
         &self,
         room: &RoomName,
@@ -109,11 +110,10 @@ impl<S: Sql> Room<S> {
         behind: bool,
         now: Millis,
     ) -> Result<(), StoreError> {
-        match acks && self.subscriptions.is_attended(room) {
-            true => self.members.depart(room, who, Absence { cursor, alive: None }, now),
-            false if behind => Ok(()),
-            false => self.members.remove(room, who),
+        if (acks && self.subscriptions.is_attended(room)) || (behind && !acks) {
+            return self.members.depart(room, who, Absence { cursor, alive: None }, now);
         }
+        if behind { Ok(()) } else { self.members.remove(room, who) }
     }
 
     pub(super) fn unsubscribe(&mut self, turn: &mut Turn, conn: ConnId, room: &RoomName) -> Result<(), StoreError> {
