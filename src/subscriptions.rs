@@ -323,11 +323,17 @@ impl<S: Sql> Subscriptions<S> {
     }
 
     /// A socket was lost from memory before it began to hear a room: that is asked again, and the socket begins then.
-    pub fn follow_again(&mut self, room: &RoomName, conn: ConnId, want: Want) {
-        let upstream = self.upstreams.entry(room.clone()).or_insert_with(|| Upstream::new(None));
-        upstream.link = Link::NotFollowing;
-        upstream.subscribers.remove(&conn);
-        upstream.waiting.insert(conn, want);
+    pub fn begin_again(&mut self, room: &RoomName, conn: ConnId, want: Want) {
+        self.follow_again(room);
+        if let Some(upstream) = self.upstreams.get_mut(room) {
+            upstream.subscribers.remove(&conn);
+            upstream.waiting.insert(conn, want);
+        }
+    }
+
+    /// How far a room has come is not known: it is asked again.
+    pub fn follow_again(&mut self, room: &RoomName) {
+        self.upstreams.get_mut(room).into_iter().for_each(|upstream| upstream.link = Link::NotFollowing);
     }
 
     /// A socket that was asleep with the room had come this far.

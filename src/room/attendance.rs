@@ -81,12 +81,14 @@ impl<S: Sql> Room<S> {
                 Some(reach) => {
                     self.subscriptions.reached(&room, reach.seq);
                     if reach.behind {
+                        // Others may be as far as this room had come, or further: no socket may tell.
+                        self.subscriptions.follow_again(&room);
                         self.subscriptions.read_at(&room, conn, now);
                     }
                 }
                 None if self.subscriptions.is_attended(&room) => {
                     let want = self.want(&room, conn, None, now)?;
-                    self.subscriptions.follow_again(&room, conn, want);
+                    self.subscriptions.begin_again(&room, conn, want);
                 }
                 None => drop(self.subscriptions.remove(&room, conn)?),
             }
