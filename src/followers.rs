@@ -92,15 +92,20 @@ impl<S: Sql> Followers<S> {
         Ok(Self { sql, rooms })
     }
 
-    /// Takes a follower that is owed what comes after `head`. Returns what it had confirmed, if it was here before. What
-    /// was under way to it no longer counts: it was sent to a follower that had left.
-    pub fn add(&mut self, room: RoomName, head: Seq, now: Millis) -> Result<Option<Seq>, StoreError> {
-        let known = self.rooms.get(&room).map(|known| known.confirmed);
-        let (confirmed, standing) = (known.unwrap_or(head), Standing::Current);
-        let follower = Follower { delivered: head, confirmed, standing, since: now, state: State::Ready };
+    /// Takes a follower that is owed what comes after `head`; one that is being delivered to goes on where it is. Returns
+    /// after which message deliveries come, and what it had confirmed, if it was here before. What was under way to it no
+    /// longer counts: it was sent to a follower that had left.
+    pub fn add(&mut self, room: RoomName, head: Seq, now: Millis) -> Result<(Seq, Option<Seq>), StoreError> {
+        let known = self.rooms.get(&room).map(|known| (known.standing, known.delivered, known.confirmed));
+        let (standing, delivered, confirmed) = match known {
+            Some((Standing::Resting, _, confirmed)) => (Standing::Current, head, confirmed),
+            Some(known) => known,
+            None => (Standing::Current, head, head),
+        };
+        let follower = Follower { delivered, confirmed, standing, since: now, state: State::Ready };
         self.rooms.insert(room.clone(), follower);
         self.save(&room)?;
-        Ok(known)
+        Ok((delivered, known.map(|_| confirmed)))
     }
 
     /// Forgets a follower.

@@ -27,14 +27,19 @@ struct Upstream {
 enum Link {
     Following,
     NotFollowing,
-    AskedToFollow,
-    AskedToLetGo,
+    /// If nothing is heard of it until then, it is asked again.
+    AskedToFollow(Millis),
+    /// The same.
+    AskedToLetGo(Millis),
     /// It could not be reached, and is asked again at this time.
     Pausing(Millis),
 }
 
 /// How long a room that could not be reached is left alone, in milliseconds.
 const PAUSE: u64 = 5_000;
+
+/// When a question without an answer counts as lost, in milliseconds. It also wakes a room that was lost while it asked.
+const PATIENCE: u64 = 30_000;
 
 /// What has to be said to another room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +88,8 @@ pub enum Arrival {
 /// A question for what a socket missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Read {
-    Asked,
+    /// If nothing is heard of it until then, it is asked again.
+    Asked(Millis),
     Due(Millis),
 }
 
@@ -293,10 +299,10 @@ impl<S: Sql> Subscriptions<S> {
     /// The room is not followed: it was let go, or it could not be reached. Returns who waited in vain; they are out.
     pub fn not_following(&mut self, room: &RoomName, now: Millis) -> Vec<ConnId> {
         let Some(upstream) = self.upstreams.get_mut(room) else { return Vec::new() };
-        if upstream.link != Link::AskedToFollow {
+        let Link::AskedToFollow(_) = upstream.link else {
             upstream.link = Link::NotFollowing;
             return Vec::new();
-        }
+        };
         upstream.link = Link::Pausing(now.plus(PAUSE));
         if self.attended.as_ref() == Some(room) {
             return Vec::new();
@@ -318,7 +324,7 @@ impl<S: Sql> Subscriptions<S> {
         match upstream.link {
             _ if anew => Arrival::Anew,
             Link::Following => Arrival::Wanted,
-            Link::NotFollowing | Link::AskedToFollow | Link::AskedToLetGo | Link::Pausing(_) => Arrival::Early,
+            Link::NotFollowing | Link::AskedToFollow(_) | Link::AskedToLetGo(_) | Link::Pausing(_) => Arrival::Early,
         }
     }
 
@@ -355,11 +361,11 @@ impl<S: Sql> Subscriptions<S> {
 
     /// What is to be asked for now. A room is asked once it is followed.
     pub fn reads(&mut self, now: Millis) -> Vec<(RoomName, ConnId)> {
-        let due = |read: &Read| matches!(read, Read::Due(due) if *due <= now);
+        let due = |read: &Read| matches!(read, Read::Due(due) | Read::Asked(due) if *due <= now);
         let followed = |room: &RoomName| self.upstreams.get(room).is_some_and(|it| it.link == Link::Following);
         let mut asked = Vec::new();
         for ((conn, room), read) in self.reads.iter_mut().filter(|((_, room), read)| due(read) && followed(room)) {
-            *read = Read::Asked;
+            *read = Read::Asked(now.plus(PATIENCE));
             asked.push((room.clone(), *conn));
         }
         asked
@@ -367,13 +373,16 @@ impl<S: Sql> Subscriptions<S> {
 
     /// When there is something to do, if nothing happens before.
     pub fn deadline(&self) -> Option<Millis> {
-        let pauses = |upstream: &Upstream| if let Link::Pausing(due) = upstream.link { Some(due) } else { None };
+        let waits = |upstream: &Upstream| match upstream.link {
+            Link::AskedToFollow(due) | Link::AskedToLetGo(due) | Link::Pausing(due) => Some(due),
+            Link::Following | Link::NotFollowing => None,
+        };
         let followed = |room: &RoomName| self.upstreams.get(room).is_some_and(|it| it.link == Link::Following);
         let due = |((_, room), read): (&(ConnId, RoomName), &Read)| match read {
-            Read::Due(due) if followed(room) => Some(*due),
-            Read::Asked | Read::Due(_) => None,
+            Read::Asked(due) | Read::Due(due) if followed(room) => Some(*due),
+            Read::Asked(_) | Read::Due(_) => None,
         };
-        self.upstreams.values().filter_map(pauses).chain(self.reads.iter().filter_map(due)).min()
+        self.upstreams.values().filter_map(waits).chain(self.reads.iter().filter_map(due)).min()
     }
 }
 
@@ -393,15 +402,16 @@ impl Upstream {
     }
 
     fn is_wanted(&self) -> bool {
-        self.link == Link::AskedToFollow || self.has_any()
+        matches!(self.link, Link::AskedToFollow(_)) || self.has_any()
     }
 
     fn wish(&mut self, now: Millis) -> Option<Wish> {
+        let patience = now.plus(PATIENCE);
         let (wish, link) = match (self.link, self.has_any()) {
-            (Link::Pausing(due), true) if now < due => return None,
-            (Link::NotFollowing | Link::Pausing(_), true) => (Wish::Follow, Link::AskedToFollow),
-            (Link::Following, false) => (Wish::Unfollow, Link::AskedToLetGo),
-            _ => return None,
+            (Link::Pausing(due) | Link::AskedToFollow(due) | Link::AskedToLetGo(due), _) if now < due => return None,
+            (Link::Following, true) | (Link::NotFollowing | Link::Pausing(_), false) => return None,
+            (_, true) => (Wish::Follow, Link::AskedToFollow(patience)),
+            (_, false) => (Wish::Unfollow, Link::AskedToLetGo(patience)),
         };
         self.link = link;
         Some(wish)

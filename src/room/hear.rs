@@ -143,8 +143,9 @@ impl<S: Sql> Room<S> {
             turn.call(room, call);
         }
         for (room, conn) in self.subscriptions.reads(now) {
-            if let Some((since, alive)) = self.place_of(conn, &room) {
-                turn.call(room, Call::Read { conn, since, alive });
+            match self.place_of(conn, &room) {
+                Some((since, alive)) => turn.call(room, Call::Read { conn, since, alive }),
+                None => self.subscriptions.read_done(&room, conn),
             }
         }
         let due = self.followers.deliveries(&self.name, epoch, &self.log, &self.config.limits, now)?;
@@ -157,7 +158,8 @@ impl<S: Sql> Room<S> {
         if let Some(Begin::Read(seq, alive)) = self.subscriptions.begin(room, conn) {
             return Some((seq, alive));
         }
-        Some((self.peers.get(&conn)?.session.reaches.get(room)?.seq, None))
+        let reach = self.peers.get(&conn)?.session.reaches.get(room).filter(|reach| reach.behind)?;
+        Some((reach.seq, None))
     }
 
     /// The room is followed now: those who waited begin.

@@ -147,9 +147,8 @@ impl<S: Sql> Room<S> {
 
     /// Takes a follower. What it missed meanwhile its sockets read; it is delivered what comes from now on.
     fn follow(&mut self, turn: &Turn, follower: RoomName) -> Result<Answer, StoreError> {
-        let head = Cursor { epoch: self.marks.epoch(), seq: self.log.head() };
-        let confirmed = self.followers.add(follower, head.seq, turn.moment.now)?;
-        Ok(Answer::Following { head, confirmed })
+        let (seq, confirmed) = self.followers.add(follower, self.log.head(), turn.moment.now)?;
+        Ok(Answer::Following { head: Cursor { epoch: self.marks.epoch(), seq }, confirmed })
     }
 
     /// Reads to a follower what one of its sockets missed.
