@@ -80,14 +80,14 @@ fn window(sockets: usize, limits: &Limits) -> u64 {
 }
 
 /// Bytes of a `batch` frame without its messages, at most.
-const WRAPPER: u64 = 100;
+pub const WRAPPER: usize = 100;
 
 /// Packs messages into as few `batch` frames as their size allows. One message stays as it is.
 pub fn pack(frames: &[Rc<str>], now: Millis, limits: &Limits) -> Vec<Rc<str>> {
     let mut packed = Vec::new();
     let mut rest = frames;
     while let Some((first, _)) = rest.split_first() {
-        let mut bytes = WRAPPER;
+        let mut bytes = WRAPPER as u64;
         let fits = |frame: &&Rc<str>| {
             bytes += frame.len() as u64 + 1;
             bytes <= limits.message_bytes

@@ -8,7 +8,7 @@ use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
 use crate::id::{Epoch, RoomName, Seq};
-use crate::limits::Limits;
+use crate::limits::{DAY, Limits};
 use crate::link::{Call, Delivery};
 use crate::log::Log;
 use crate::moment::Millis;
@@ -134,7 +134,7 @@ impl<S: Sql> Followers<S> {
 
     /// How many have got that message, and how many have not.
     pub fn tally(&self, seq: Seq) -> Tally {
-        let delivered = self.rooms.values().filter(|follower| seq <= follower.confirmed).count();
+        let delivered = self.rooms.values().filter(|follower| seq <= follower.delivered).count();
         Tally { queued: self.rooms.len().saturating_sub(delivered), delivered }
     }
 
@@ -157,7 +157,7 @@ impl<S: Sql> Followers<S> {
                 Entry::Vacant(vacant) => {
                     let (count, bytes) = (limits.messages_per_delivery, limits.delivery_bytes);
                     let entries = log.after(follower.delivered, log.head(), count, bytes)?;
-                    vacant.insert(Rc::new(Delivery::new(from.clone(), epoch, entries))).clone()
+                    vacant.insert(Rc::new(Delivery::new(from.clone(), epoch, log.head(), entries))).clone()
                 }
             };
             follower.state = State::Delivering { delivery: delivery.clone(), failures, due: now.plus(PATIENCE) };
@@ -208,9 +208,14 @@ impl<S: Sql> Followers<S> {
         self.rooms.values().filter_map(due).min()
     }
 
-    /// Forgets those that have rested, or could not be reached, since then or before. Says whether any are left.
-    pub fn clean(&mut self, then: Millis) -> Result<bool, StoreError> {
-        let gone = |follower: &Follower| follower.standing != Standing::Current && follower.since <= then;
+    /// Forgets those that have rested for `ttl` milliseconds, and those that could not be reached for as long and a day at
+    /// least. Says whether any are left.
+    pub fn clean(&mut self, now: Millis, ttl: u64) -> Result<bool, StoreError> {
+        let gone = |follower: &Follower| match follower.standing {
+            Standing::Current => false,
+            Standing::Lagging => follower.since.plus(ttl.max(DAY)) <= now,
+            Standing::Resting => follower.since.plus(ttl) <= now,
+        };
         let gone: Vec<RoomName> =
             self.rooms.iter().filter(|(_, follower)| gone(follower)).map(|(room, _)| room.clone()).collect();
         gone.iter().try_for_each(|room| self.remove(room))?;

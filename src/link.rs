@@ -88,7 +88,9 @@ pub struct Delivery {
     pub epoch: Epoch,
     /// When the oldest of them was taken.
     pub taken: Millis,
-    /// Their frames by place.
+    /// The newest message's place.
+    pub last: Seq,
+    /// Their frames by place. Those that are missing at the beginning are lost; it may be all.
     frames: Vec<(Seq, Box<RawValue>)>,
 }
 
@@ -115,11 +117,12 @@ impl Passing {
 }
 
 impl Delivery {
-    /// Packs entries of `from`'s log.
-    pub fn new(from: RoomName, epoch: Epoch, entries: Vec<Entry>) -> Self {
+    /// Packs entries of `from`'s log; if there are none, nothing is left up to its `head`.
+    pub fn new(from: RoomName, epoch: Epoch, head: Seq, entries: Vec<Entry>) -> Self {
         let taken = entries.first().map(|entry| entry.taken).unwrap_or_default();
+        let last = entries.last().map_or(head, |entry| entry.seq);
         let pack = |entry: Entry| Some((entry.seq, RawValue::from_string(entry.frame).ok()?));
-        Self { from, epoch, taken, frames: entries.into_iter().filter_map(pack).collect() }
+        Self { from, epoch, taken, last, frames: entries.into_iter().filter_map(pack).collect() }
     }
 
     /// The messages, oldest first.
@@ -127,14 +130,9 @@ impl Delivery {
         self.frames.iter().map(|(seq, frame)| (*seq, frame.get()))
     }
 
-    /// The oldest message's place.
+    /// The oldest message's place, or the next after them all.
     pub fn first(&self) -> Seq {
-        self.frames.first().map(|(seq, _)| *seq).unwrap_or_default()
-    }
-
-    /// The newest message's place.
-    pub fn last(&self) -> Seq {
-        self.frames.last().map(|(seq, _)| *seq).unwrap_or_default()
+        self.frames.first().map_or_else(|| self.last.next(), |(seq, _)| *seq)
     }
 }
 

@@ -212,7 +212,7 @@ impl<S: Sql> Log<S> {
         Ok(entries)
     }
 
-    /// The newest message that had been taken by then.
+    /// The newest message that had been taken by then; 0 if there is none, or none is left.
     pub fn taken_by(&self, then: Millis) -> Result<Seq, StoreError> {
         for segment in self.segments.iter().rev().filter(|segment| segment.stored && segment.opened <= then) {
             let statement = format!("SELECT seq FROM log_{} WHERE at <= ? ORDER BY seq DESC LIMIT 1", segment.n);
@@ -220,7 +220,7 @@ impl<S: Sql> Log<S> {
                 return Ok(Seq(seq));
             }
         }
-        Ok(Seq(self.first().0.saturating_sub(1)))
+        Ok(Seq(0))
     }
 
     /// Drops what is too old, and says whether anything is left.
@@ -356,6 +356,16 @@ impl Segment {
 /// A number that SQL can count with, and add others to.
 fn bounded(number: usize) -> u64 {
     (number as u64).min(1 << 40)
+}
+
+/// How many of these fit into so many bytes with a comma each: one at least.
+pub fn fitting<'a>(entries: impl ExactSizeIterator<Item = &'a Entry>, bytes: usize) -> usize {
+    let (count, mut size) = (entries.len(), 0);
+    let fits = |entry: &&Entry| {
+        size += entry.frame.len() + 1;
+        size <= bytes
+    };
+    entries.take_while(fits).count().max(1).min(count)
 }
 
 fn size(entries: &[Entry]) -> u64 {

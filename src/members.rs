@@ -116,8 +116,9 @@ impl<S: Sql> Members<S> {
     }
 
     /// Whether anybody is owed messages of that room.
-    pub fn has_any(&self, room: &RoomName) -> Result<bool, StoreError> {
-        Ok(one(self.sql.exec("SELECT 1 FROM members WHERE room = ? LIMIT 1", &[room.into()])?).number().is_some())
+    pub fn has_any(&self, room: &RoomName, now: Millis) -> Result<bool, StoreError> {
+        let statement = "SELECT 1 FROM members WHERE room = ? AND (away = 0 OR away > ?) LIMIT 1";
+        Ok(one(self.sql.exec(statement, &[room.into(), self.oldest(now)])?).number().is_some())
     }
 
     /// Who is here, as far as is written down.
@@ -144,9 +145,11 @@ impl<S: Sql> Members<S> {
     }
 
     /// Those of this room, whether they are here or not.
-    pub fn of(&self, room: &RoomName) -> Result<Vec<Member>, StoreError> {
-        let statement = "SELECT user, device, first, cursor, acks FROM members WHERE room = ?";
-        Ok(self.sql.exec(statement, &[room.into()])?.into_iter().filter_map(member).collect())
+    pub fn of(&self, room: &RoomName, now: Millis) -> Result<Vec<Member>, StoreError> {
+        let statement =
+            "SELECT user, device, first, cursor, acks FROM members WHERE room = ? AND (away = 0 OR away > ?)";
+        let rows = self.sql.exec(statement, &[room.into(), self.oldest(now)])?;
+        Ok(rows.into_iter().filter_map(member).collect())
     }
 
     /// Forgets who has been away for too long, and says whether anybody is left.

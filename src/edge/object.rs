@@ -86,7 +86,7 @@ impl DurableObject for Room {
             "/socket" => self.0.connect(&request).await,
             "/status" => {
                 let id: Id = serde_json::from_slice(&request.bytes().await?)?;
-                self.0.look(|room| room.status(&id)).await
+                self.0.look(|room| room.status(&id, now())).await
             }
             #[cfg(feature = "fault-injection")]
             path => super::fault::strike(path).await,

@@ -1,6 +1,6 @@
 //! Who comes and who goes, and what is written down of it, so that nobody misses anything meanwhile.
 
-use super::Room;
+use super::{Room, Sweep};
 use crate::id::{ConnId, Cursor, Kind, RoomName, Seq};
 use crate::limits::DAY;
 use crate::link::Call;
@@ -103,6 +103,9 @@ impl<S: Sql> Room<S> {
         session.behind = (start.seq < self.sent()).then_some(start.seq);
         (session.sure, session.live_since) = (start.seq, now);
         self.arrive(&session, start, now)?;
+        if self.peers.is_empty() {
+            self.sweep = Sweep::At(now.plus(self.limits().sweep_interval));
+        }
         turn.attach(session.clone());
         self.peers.insert(conn, Peer::new(session));
         self.welcome(turn, conn, start);
@@ -246,7 +249,9 @@ impl<S: Sql> Room<S> {
         let siblings = self.siblings(&who).filter(|sibling| self.subscriptions.hears(room, sibling.session.conn));
         let absence = |peer: &Peer| self.absence_of(room, &peer.session, peer.heard(now, self.limits()));
         let least = siblings.filter_map(absence).min_by_key(|absence| (absence.alive, absence.cursor.seq));
+        let come = self.subscriptions.cursor(room);
         let absence = match least {
+            Some(Absence { cursor, alive: None }) if Some(cursor) == come => None,
             Some(absence) => Some(absence),
             None => self.members.absence(room, &who, now)?,
         };
@@ -263,8 +268,8 @@ impl<S: Sql> Room<S> {
         if self.marks.clean().is_none_or(|due| now < due) {
             return Ok(());
         }
-        let then = Millis(now.0.saturating_sub(self.limits().offline_ttl));
-        let left = [self.log.clean(now)?, self.members.clean(now)?, self.followers.clean(then)?];
+        let ttl = self.limits().offline_ttl;
+        let left = [self.log.clean(now)?, self.members.clean(now)?, self.followers.clean(now, ttl)?];
         self.marks.clean_at(left.contains(&true).then(|| now.plus(DAY)))
     }
 }

@@ -133,7 +133,7 @@ impl<S: Sql> Room<S> {
     /// Says to other rooms what has to be said: whom to follow, what was missed, what they are owed.
     pub(super) fn call_rooms(&mut self, turn: &mut Turn) -> Result<(), StoreError> {
         let (now, epoch) = (turn.moment.now, self.marks.epoch());
-        for (room, wish) in self.subscriptions.wishes(now, |room| self.members.has_any(room))? {
+        for (room, wish) in self.subscriptions.wishes(now, |room| self.members.has_any(room, now))? {
             let follower = self.name.clone();
             let call = match wish {
                 Wish::Follow => Call::Follow { follower },
@@ -154,7 +154,7 @@ impl<S: Sql> Room<S> {
     }
 
     /// After which message somebody goes on reading a room.
-    fn place_of(&mut self, conn: ConnId, room: &RoomName) -> Option<(Seq, Option<Millis>)> {
+    pub(super) fn place_of(&mut self, conn: ConnId, room: &RoomName) -> Option<(Seq, Option<Millis>)> {
         if let Some(Begin::Read(seq, alive)) = self.subscriptions.begin(room, conn) {
             return Some((seq, alive));
         }
@@ -241,18 +241,28 @@ impl<S: Sql> Room<S> {
     /// The room could not be read. Who waited for the first page is told so; who is behind tries again.
     pub(super) fn page_failed(&mut self, turn: &mut Turn, conn: ConnId, room: &RoomName) -> Result<(), StoreError> {
         self.subscriptions.read_done(room, conn);
-        if self.subscriptions.waits(room, conn) && !self.subscriptions.is_attended(room) {
-            self.subscriptions.remove(room, conn)?;
-            self.refuse(turn, conn, &Reject::Unavailable.into(), Some("subscribe"));
-        } else {
+        if !self.subscriptions.waits(room, conn) || self.subscriptions.is_attended(room) {
             self.subscriptions.read_at(room, conn, turn.moment.now.plus(PAUSE));
+            return Ok(());
         }
+        self.refuse(turn, conn, &Reject::Unavailable.into(), Some("subscribe"));
+        self.fall_back(turn, conn, room)
+    }
+
+    /// Somebody who wanted to hear a room from another place cannot. If it heard it before, it goes on where it was.
+    fn fall_back(&mut self, turn: &mut Turn, conn: ConnId, room: &RoomName) -> Result<(), StoreError> {
+        let known = self.peers.get_mut(&conn).and_then(|peer| Some((peer.session.reaches.get(room)?, peer)));
+        let Some((reach, peer)) = known else { return self.subscriptions.remove(room, conn).map(drop) };
+        peer.session.reaches.set(room, Reach { behind: true, ..reach });
+        turn.attach(peer.session.clone());
+        self.subscriptions.told(room, &peer.session, reach.seq)?;
+        self.subscriptions.read_at(room, conn, turn.moment.now.plus(PAUSE));
         Ok(())
     }
 
     /// Passes a followed room's messages on to those who subscribed to it.
     pub(super) fn pass_on(&mut self, turn: &mut Turn, delivery: &Delivery) -> Result<Answer, StoreError> {
-        let (room, last) = (&delivery.from, delivery.last());
+        let (room, last) = (&delivery.from, delivery.last);
         let arrival = self.subscriptions.arrived(room, Cursor { epoch: delivery.epoch, seq: last });
         match arrival {
             Arrival::Unwanted => return Ok(Answer::NotFollowing),
@@ -272,7 +282,7 @@ impl<S: Sql> Room<S> {
     /// After which message somebody takes these, if it takes them as they come. Who is stopped, or has missed something
     /// before them, will read them.
     fn ready_for(&mut self, turn: &mut Turn, conn: ConnId, delivery: &Delivery) -> Result<Option<Seq>, StoreError> {
-        let (room, last) = (&delivery.from, delivery.last());
+        let (room, last) = (&delivery.from, delivery.last);
         let Some(peer) = self.peers.get(&conn) else { return Ok(None) };
         let reach = peer.session.reaches.get(room).filter(|reach| !reach.behind && reach.seq < last);
         let Some(reach) = reach else { return Ok(None) };
@@ -312,7 +322,7 @@ impl<S: Sql> Room<S> {
         let frames: Vec<Rc<str>> = news.iter().map(|(_, frame)| (*frame).into()).collect();
         let sizes: Vec<(Seq, usize)> = news.iter().map(|(seq, frame)| (*seq, frame.len())).collect();
         self.spread(turn, conns.clone(), &frames);
-        let (config, last, sent, now) = (self.config.clone(), delivery.last().max(after), self.sent(), turn.moment.now);
+        let (config, last, sent, now) = (self.config.clone(), delivery.last.max(after), self.sent(), turn.moment.now);
         for conn in conns {
             let Some(peer) = self.peers.get_mut(&conn) else { continue };
             peer.about_to_send(delivery.taken, now, sent, &config.limits);

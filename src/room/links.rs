@@ -69,6 +69,7 @@ impl<S: Sql> Room<S> {
                     self.refuse(turn, conn, &Reject::Unavailable.into(), Some("subscribe"));
                 }
             }
+            (Call::Read { conn, since, alive }, _) if self.place_of(*conn, room) != Some((*since, *alive)) => {}
             (Call::Read { conn, .. }, Some(Answer::Page { after, delivery, head })) => {
                 self.page_came(turn, *conn, after, &delivery, head)?;
             }
@@ -147,6 +148,7 @@ impl<S: Sql> Room<S> {
 
     /// Takes a follower. What it missed meanwhile its sockets read; it is delivered what comes from now on.
     fn follow(&mut self, turn: &Turn, follower: RoomName) -> Result<Answer, StoreError> {
+        self.remember_to_clean(turn.moment.now)?;
         let (seq, confirmed) = self.followers.add(follower, self.log.head(), turn.moment.now)?;
         Ok(Answer::Following { head: Cursor { epoch: self.marks.epoch(), seq }, confirmed })
     }
@@ -158,7 +160,7 @@ impl<S: Sql> Room<S> {
         if !self.log.reaches(after) {
             return Ok(Answer::Lost(Cursor { epoch, seq: head }));
         }
-        let delivery = Delivery::new(self.name.clone(), epoch, self.page(after, head)?);
+        let delivery = Delivery::new(self.name.clone(), epoch, head, self.page(after, head)?);
         Ok(Answer::Page { after, delivery, head })
     }
 }

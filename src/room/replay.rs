@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::Room;
+use crate::batch::WRAPPER;
 use crate::id::{ConnId, Cursor, RoomName, Seq};
-use crate::log::Entry;
+use crate::log::{Entry, fitting};
 use crate::moment::Millis;
 use crate::peer::Peer;
 use crate::protocol::Start;
@@ -47,7 +48,10 @@ impl<S: Sql> Room<S> {
         if !self.log.reaches(seq) {
             return Ok(Vec::new());
         }
-        self.log.after(seq, last, self.limits().page_messages, self.limits().page_bytes)
+        let bytes = self.limits().page_bytes.saturating_sub(WRAPPER);
+        let mut page = self.log.after(seq, last, self.limits().page_messages, bytes)?;
+        page.truncate(fitting(page.iter(), bytes));
+        Ok(page)
     }
 
     /// Sends a page. Without one there is a hole: the log has moved on while the client took its time.

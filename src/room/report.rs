@@ -4,8 +4,9 @@ use super::{Failure, Room};
 use crate::code::Reject;
 use crate::history::{From, History, Range, Status};
 use crate::id::{Id, Seq};
-use crate::log::Entry;
+use crate::log::fitting;
 use crate::members::Member;
+use crate::moment::Millis;
 use crate::sql::{Sql, StoreError};
 
 /// What became of a message for one member.
@@ -41,12 +42,12 @@ impl<S: Sql> Room<S> {
     }
 
     /// What became of the message of that id.
-    pub fn status(&mut self, id: &Id) -> Result<Status, Failure> {
+    pub fn status(&mut self, id: &Id, now: Millis) -> Result<Status, Failure> {
         let seq = self.log.find(id)?.ok_or_else(|| Reject::NotFound.because("There is no message of that id."))?;
         let followers = self.followers.tally(seq);
         let (queued, delivered) = (followers.queued, followers.delivered);
         let mut status = Status { id: id.clone(), seq, queued, delivered, confirmed: 0 };
-        for fate in self.fates(seq)? {
+        for fate in self.fates(seq, now)? {
             match fate {
                 Fate::Queued => status.queued += 1,
                 Fate::Delivered => status.delivered += 1,
@@ -56,8 +57,8 @@ impl<S: Sql> Room<S> {
         Ok(status)
     }
 
-    fn fates(&self, seq: Seq) -> Result<Vec<Fate>, StoreError> {
-        let owed = self.members.of(&self.name)?.into_iter().filter(|member| member.first < seq);
+    fn fates(&self, seq: Seq, now: Millis) -> Result<Vec<Fate>, StoreError> {
+        let owed = self.members.of(&self.name, now)?.into_iter().filter(|member| member.first < seq);
         Ok(owed.map(|member| self.fate(&member, seq)).collect())
     }
 
@@ -79,14 +80,4 @@ impl<S: Sql> Room<S> {
             Fate::Queued
         }
     }
-}
-
-/// How many of these fit into so many bytes: one at least.
-fn fitting<'a>(entries: impl ExactSizeIterator<Item = &'a Entry>, bytes: usize) -> usize {
-    let (count, mut size) = (entries.len(), 0);
-    let fits = |entry: &&Entry| {
-        size += entry.frame.len();
-        size <= bytes
-    };
-    entries.take_while(fits).count().max(1).min(count)
 }
