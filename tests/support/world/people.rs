@@ -124,6 +124,21 @@ impl World {
         self.send(conn, &json!({"type": "ack", "data": {"room": room, "seq": seq}}));
     }
 
+    /// When the room is to be woken, if ever.
+    pub(crate) fn alarm(&mut self, room: &str) -> Option<Millis> {
+        self.place(&name(room)).alarm
+    }
+
+    /// To how many a message is still to be sent, how many were sent it, and how many have confirmed it.
+    pub(crate) fn status(&mut self, room: &str, id: &str) -> (usize, usize, usize) {
+        let status = self.turn(&name(room), |room, turn| {
+            room.handle(turn, Input::Woken)?;
+            room.status(&id.parse().unwrap())
+        });
+        let status = status.unwrap();
+        (status.queued, status.delivered, status.confirmed)
+    }
+
     /// Publishes one message, or an array of them.
     pub(crate) fn publish(&mut self, room: &str, body: &Value) -> Result<Vec<Taken>, Failure> {
         self.turn(&name(room), |room, turn| room.publish(turn, body.to_string().as_bytes()))

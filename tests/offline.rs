@@ -1,0 +1,466 @@
+//! Who comes back gets what was published meanwhile, without having to know where it was.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use cidadao_realtime::code::{CloseCode, Reject};
+use cidadao_realtime::id::ConnId;
+use cidadao_realtime::limits::{DAY, Limits};
+use serde_json::{Value, json};
+use support::world::World;
+
+const ROOM: &str = "investigation:1";
+const HOME: &str = "user:ana";
+const CHAT: &str = "chat:1";
+const SYSTEM: &str = "system:all";
+
+const HOUR: u64 = DAY / 24;
+
+type Ending = fn(&mut World, ConnId);
+
+/// How a connection can end after everything that was sent to it has arrived.
+const ENDINGS: [(&str, Ending); 5] = [
+    ("left", World::leave),
+    ("vanished", World::lose_signal),
+    ("vanished after a ping", |world, conn| {
+        world.ping(conn);
+        world.lose_signal(conn);
+    }),
+    ("crashed", |world, conn| world.crash(&world.home(conn).to_string())),
+    ("crashed as it left", |world, conn| {
+        world.doom(&world.home(conn).to_string());
+        world.leave(conn);
+    }),
+];
+
+/// The places from `first` to `last`.
+fn all(first: u64, last: u64) -> Vec<u64> {
+    (first..=last).collect()
+}
+
+/// Where the frame says that the messages begin, and whether something was made up for.
+fn start(frame: &Value) -> (u64, Option<bool>) {
+    let data = &frame["data"];
+    (data["seq"].as_u64().unwrap(), data.get("recovered").map(|recovered| recovered.as_bool().unwrap()))
+}
+
+/// What the welcome says.
+fn welcome(world: &mut World, conn: ConnId) -> (u64, Option<bool>) {
+    start(&world.frames(conn)[0])
+}
+
+/// What `subscribed` said, each time.
+fn told(world: &mut World, conn: ConnId) -> Vec<(u64, Option<bool>)> {
+    world.frames(conn).iter().filter(|frame| frame["type"] == "subscribed").map(start).collect()
+}
+
+/// Opens a socket of that device and lets everything happen.
+fn device(world: &mut World, room: &str, device: &str) -> ConnId {
+    let conn = world.open(room, "ana", &json!({"device": device}));
+    world.run_until_idle();
+    conn
+}
+
+#[test]
+fn who_comes_back_to_a_room_gets_what_was_published_meanwhile_however_it_went() {
+    for (ending, end) in ENDINGS {
+        for room in [ROOM, CHAT, HOME] {
+            let mut world = World::new(Limits { page_messages: 3, ..Limits::default() });
+            let ana = world.join(room, "ana");
+            world.tell(room, 3);
+            world.pass(2_000);
+            end(&mut world, ana);
+            world.tell(room, 7);
+            world.evict(room);
+            world.pass(HOUR);
+            let back = world.join(room, "ana");
+            world.tell(room, 1);
+            world.drain();
+            let (seq, recovered) = welcome(&mut world, back);
+            assert_eq!(recovered, Some(true), "{room}, {ending}");
+            assert!(seq == 3 || ending == "crashed" && seq == 2, "after a crash, the newest may come again");
+            assert_eq!(world.heard(back, room), all(seq + 1, 11), "{room}, {ending}");
+        }
+    }
+}
+
+#[test]
+fn who_subscribes_again_gets_what_was_published_meanwhile_however_it_went() {
+    for (ending, end) in ENDINGS {
+        for home in [CHAT, HOME] {
+            let mut world = World::new(Limits { page_messages: 3, ..Limits::default() });
+            let ana = world.join(home, "ana");
+            world.follow(ana, ROOM);
+            world.tell(ROOM, 3);
+            world.pass(2_000);
+            end(&mut world, ana);
+            world.tell(ROOM, 7);
+            world.pass(HOUR);
+            let back = world.join(home, "ana");
+            world.follow(back, ROOM);
+            world.tell(ROOM, 1);
+            world.drain();
+            assert_eq!(told(&mut world, back), [(3, Some(true))], "{home}, {ending}");
+            assert_eq!(world.heard(back, ROOM), all(4, 11), "{home}, {ending}");
+        }
+    }
+}
+
+#[test]
+fn who_was_away_gets_what_was_for_everybody_meanwhile_however_it_went() {
+    for (ending, end) in ENDINGS {
+        let mut world = World::default();
+        let ana = world.connect("ana");
+        world.tell(SYSTEM, 3);
+        world.pass(2_000);
+        end(&mut world, ana);
+        world.tell(SYSTEM, 2);
+        world.pass(HOUR);
+        let back = world.connect("ana");
+        world.tell(SYSTEM, 1);
+        world.drain();
+        assert_eq!(world.heard(back, SYSTEM), all(4, 6), "{ending}");
+        assert_eq!(told(&mut world, back), [], "nobody asked, nothing is lost");
+    }
+}
+
+#[test]
+fn what_was_kept_when_the_runtime_died_comes_to_who_returns() {
+    for room in [ROOM, HOME] {
+        let mut world = World::default();
+        let ana = world.join(room, "ana");
+        world.tell(room, 2);
+        world.pass(2_000);
+        world.doom(room);
+        assert!(world.publish(room, &json!({"type": "news"})).is_err());
+        assert_eq!(world.heard(ana, room), [1, 2]);
+        let back = world.join(room, "ana");
+        world.drain();
+        assert_eq!(world.heard(back, room), [3]);
+    }
+}
+
+#[test]
+fn what_came_after_the_last_sign_of_life_of_a_broken_connection_comes_again() {
+    let mut world = World::default();
+    let (own, general) = (world.join(ROOM, "bia"), world.connect("ana"));
+    world.follow(general, ROOM);
+    world.tell(ROOM, 2);
+    world.pass(5_000);
+    world.ping(own);
+    world.ping(general);
+    world.pass(5_000);
+    world.tell(ROOM, 2);
+    assert_eq!((world.heard(own, ROOM), world.heard(general, ROOM)), (all(1, 4), all(1, 4)));
+    world.lose_signal(own);
+    world.lose_signal(general);
+    world.tell(ROOM, 1);
+    let (own, general) = (world.join(ROOM, "bia"), world.connect("ana"));
+    world.follow(general, ROOM);
+    world.drain();
+    assert_eq!((welcome(&mut world, own), told(&mut world, general)), ((2, Some(true)), vec![(2, Some(true))]));
+    assert_eq!((world.heard(own, ROOM), world.heard(general, ROOM)), (vec![3, 4, 5], vec![3, 4, 5]));
+}
+
+#[test]
+fn what_came_to_a_connection_that_fell_silent_comes_again() {
+    let mut world = World::with_sweeps(Limits::default());
+    let ana = world.join(ROOM, "ana");
+    world.tell(ROOM, 2);
+    world.pass(5_000);
+    world.ping(ana);
+    world.pass(5_000);
+    world.tell(ROOM, 2);
+    world.pass(HOUR);
+    assert_eq!(world.closed(ana), Some(CloseCode::from(Reject::Timeout)));
+    world.evict(ROOM);
+    let back = world.join(ROOM, "ana");
+    world.pass(1_000);
+    assert_eq!((welcome(&mut world, back), world.heard(back, ROOM)), ((2, Some(true)), vec![3, 4]));
+}
+
+#[test]
+fn what_was_made_up_for_after_the_last_sign_of_life_comes_again() {
+    for general in [false, true] {
+        let mut world = World::new(Limits { page_messages: 2, ..Limits::default() });
+        let open = |world: &mut World| {
+            let conn = if general { world.connect("ana") } else { world.join(ROOM, "ana") };
+            if general {
+                world.subscribe(conn, ROOM);
+            }
+            conn
+        };
+        let ana = open(&mut world);
+        world.run_until_idle();
+        world.leave(ana);
+        world.tell(ROOM, 10);
+        world.pass(HOUR);
+        let broken = open(&mut world);
+        world.ping(broken);
+        world.pass(10_000);
+        assert_eq!(world.heard(broken, ROOM), all(1, 10));
+        world.lose_signal(broken);
+        let back = open(&mut world);
+        world.pass(10_000);
+        assert_eq!(world.heard(back, ROOM).last(), Some(&10), "subscribed: {general}");
+    }
+}
+
+#[test]
+fn of_one_who_confirms_what_it_confirmed_counts_however_it_went() {
+    for (ending, end) in [ENDINGS[0], ENDINGS[1], ENDINGS[2]] {
+        let mut world = World::default();
+        let acks = json!({"acks": true});
+        let (own, general) = (world.open(ROOM, "bia", &acks), world.open(HOME, "ana", &acks));
+        world.follow(general, ROOM);
+        world.tell(ROOM, 5);
+        world.pass(5_000);
+        world.ack(own, ROOM, 3);
+        world.ack(general, ROOM, 3);
+        end(&mut world, own);
+        end(&mut world, general);
+        let (own, general) = (world.open(ROOM, "bia", &acks), world.open(HOME, "ana", &acks));
+        world.follow(general, ROOM);
+        world.drain();
+        assert_eq!((world.heard(own, ROOM), world.heard(general, ROOM)), (vec![4, 5], vec![4, 5]), "{ending}");
+    }
+}
+
+/// Lets a socket be killed while it reads 20 messages, and says what it had (or had confirmed), and heard once it is back.
+fn killed_while_it_reads(room: &str, acks: bool) -> (u64, Vec<u64>) {
+    let mut world = World::new(Limits { page_messages: 2, ..Limits::default() });
+    world.tell(ROOM, 20);
+    let epoch = world.epoch(ROOM);
+    let mut session = json!({"acks": acks});
+    if room == ROOM {
+        session["resume"] = json!({"epoch": epoch, "seq": 0});
+    }
+    let ana = world.open(room, "ana", &session);
+    if room == HOME {
+        world.run_until_idle();
+        world.subscribe_after(ana, ROOM, &epoch, 0);
+    }
+    while world.heard(ana, ROOM).len() < 4 {
+        if world.flights().len() > 0 { world.step(0) } else { world.advance(5) }
+    }
+    let had = if acks { 3 } else { world.heard(ana, ROOM).len() as u64 };
+    world.ack(ana, ROOM, 3);
+    world.crash(room);
+    let back = world.open(room, "ana", &json!({"acks": acks}));
+    if room == HOME {
+        world.follow(back, ROOM);
+    }
+    world.drain();
+    (had, world.heard(back, ROOM))
+}
+
+#[test]
+fn a_crash_in_the_middle_of_a_replay_loses_nothing() {
+    for acks in [true, false] {
+        let (had, heard) = killed_while_it_reads(ROOM, acks);
+        assert!(heard.ends_with(&all(had + 1, 20)), "acks: {acks}, it had {had} and heard {heard:?}");
+    }
+}
+
+#[test]
+fn a_crash_in_the_middle_of_a_subscriptions_replay_loses_nothing() {
+    for acks in [true, false] {
+        let (had, heard) = killed_while_it_reads(HOME, acks);
+        assert!(heard.ends_with(&all(had + 1, 20)), "acks: {acks}, it had {had} and heard {heard:?}");
+    }
+}
+
+#[test]
+fn a_crash_loses_nothing_of_what_was_sent_and_not_confirmed() {
+    for home in [HOME, CHAT] {
+        let mut world = World::default();
+        let acks = json!({"acks": true});
+        let ana = world.open(home, "ana", &acks);
+        world.follow(ana, ROOM);
+        world.tell(ROOM, 5);
+        world.tell(home, 5);
+        world.ack(ana, ROOM, 2);
+        world.ack(ana, home, 2);
+        world.pass(10_000);
+        world.crash(home);
+        let back = world.open(home, "ana", &acks);
+        world.follow(back, ROOM);
+        world.drain();
+        assert!(world.heard(back, home).ends_with(&[3, 4, 5]), "{home}: {:?}", world.heard(back, home));
+        assert!(world.heard(back, ROOM).ends_with(&[3, 4, 5]), "{home}: {:?}", world.heard(back, ROOM));
+    }
+}
+
+#[test]
+fn each_device_is_owed_everything_once_and_a_new_one_begins_now() {
+    for room in [ROOM, HOME] {
+        let mut world = World::default();
+        let (phone, laptop) = (device(&mut world, room, "phone"), device(&mut world, room, "laptop"));
+        world.tell(room, 1);
+        world.leave(phone);
+        world.tell(room, 1);
+        world.leave(laptop);
+        world.run_until_idle();
+        world.tell(room, 1);
+        let tablet = device(&mut world, room, "tablet");
+        let (phone, laptop) = (device(&mut world, room, "phone"), device(&mut world, room, "laptop"));
+        world.tell(room, 1);
+        world.drain();
+        assert_eq!(welcome(&mut world, tablet), (3, None));
+        for (conn, first) in [(phone, 2), (laptop, 3), (tablet, 4)] {
+            assert_eq!(world.heard(conn, room), all(first, 4), "{room}");
+        }
+    }
+}
+
+#[test]
+fn each_device_is_owed_what_it_subscribed_to_and_what_is_for_everybody() {
+    for (ending, end) in ENDINGS {
+        let mut world = World::default();
+        let open = |world: &mut World, name: &str| {
+            let conn = device(world, HOME, name);
+            world.follow(conn, ROOM);
+            conn
+        };
+        let (phone, laptop) = (open(&mut world, "phone"), open(&mut world, "laptop"));
+        world.tell(ROOM, 1);
+        world.tell(SYSTEM, 1);
+        world.pass(2_000);
+        [phone, laptop].into_iter().for_each(|conn| end(&mut world, conn));
+        world.tell(ROOM, 2);
+        world.tell(SYSTEM, 2);
+        let (phone, laptop) = (open(&mut world, "phone"), open(&mut world, "laptop"));
+        world.drain();
+        for (name, conn) in [("phone", phone), ("laptop", laptop)] {
+            let heard = (world.heard(conn, ROOM), world.heard(conn, SYSTEM));
+            assert_eq!(
+                (heard, told(&mut world, conn)),
+                ((all(2, 3), all(2, 3)), vec![(1, Some(true))]),
+                "{name}, {ending}"
+            );
+        }
+    }
+}
+
+#[test]
+fn who_returns_last_from_a_crash_has_missed_what_others_have_read_meanwhile() {
+    let mut world = World::default();
+    let open = |world: &mut World, user: &str| {
+        let conn = world.join(CHAT, user);
+        world.follow(conn, ROOM);
+        conn
+    };
+    open(&mut world, "ana");
+    open(&mut world, "bia");
+    world.tell(ROOM, 1);
+    world.pass(2_000);
+    world.crash(CHAT);
+    world.tell(ROOM, 2);
+    let ana = open(&mut world, "ana");
+    assert_eq!(world.heard(ana, ROOM), [2, 3]);
+    world.leave(ana);
+    world.run_until_idle();
+    world.tell(ROOM, 1);
+    let bia = open(&mut world, "bia");
+    world.drain();
+    assert_eq!((told(&mut world, bia), world.heard(bia, ROOM)), (vec![(1, Some(true))], all(2, 4)));
+}
+
+#[test]
+fn who_was_away_for_too_long_begins_now() {
+    let limits = Limits { offline_ttl: 3 * HOUR, ..Limits::default() };
+    for (away, recovered) in [(3 * HOUR - 1, Some(true)), (3 * HOUR, None), (2 * DAY, None)] {
+        let mut world = World::new(limits.clone());
+        let (own, general) = (world.join(ROOM, "bia"), world.connect("ana"));
+        world.follow(general, ROOM);
+        world.leave(own);
+        world.leave(general);
+        world.tell(ROOM, 2);
+        world.pass(away);
+        let (own, general) = (world.join(ROOM, "bia"), world.connect("ana"));
+        world.follow(general, ROOM);
+        let seq = if recovered.is_some() { 0 } else { 2 };
+        assert_eq!((welcome(&mut world, own), told(&mut world, general)), ((seq, recovered), vec![(seq, recovered)]));
+        world.drain();
+        assert_eq!((world.heard(own, ROOM), world.heard(general, ROOM)), (all(seq + 1, 2), all(seq + 1, 2)));
+    }
+}
+
+#[test]
+fn who_missed_more_than_the_log_keeps_is_told_so() {
+    let mut world = World::new(Limits { log_messages: 10, segment_messages: 2, ..Limits::default() });
+    let (own, general) = (world.join(ROOM, "bia"), world.connect("ana"));
+    world.follow(general, ROOM);
+    world.leave(own);
+    world.leave(general);
+    world.tell(ROOM, 40);
+    let (own, general) = (world.join(ROOM, "bia"), world.connect("ana"));
+    world.follow(general, ROOM);
+    assert_eq!((welcome(&mut world, own), told(&mut world, general)), ((40, Some(false)), vec![(40, Some(false))]));
+    world.tell(ROOM, 1);
+    assert_eq!((world.heard(own, ROOM), world.heard(general, ROOM)), (vec![41], vec![41]));
+}
+
+#[test]
+fn who_unsubscribed_is_owed_nothing() {
+    let mut world = World::default();
+    let ana = world.connect("ana");
+    world.follow(ana, ROOM);
+    world.tell(ROOM, 1);
+    world.unsubscribe(ana, ROOM);
+    world.leave(ana);
+    world.tell(ROOM, 2);
+    let back = world.connect("ana");
+    world.follow(back, ROOM);
+    world.tell(ROOM, 1);
+    assert_eq!((told(&mut world, back), world.heard(back, ROOM)), (vec![(3, None)], vec![4]));
+}
+
+#[test]
+fn a_second_tab_begins_now_or_where_the_first_was_when_it_last_pinged() {
+    for (pings, begin) in [(false, (4, None)), (true, (2, Some(true)))] {
+        let mut world = World::default();
+        let (own, general) = (world.join(ROOM, "bia"), world.connect("ana"));
+        world.follow(general, ROOM);
+        world.tell(ROOM, 2);
+        world.pass(5_000);
+        if pings {
+            world.ping(own);
+            world.ping(general);
+        }
+        world.pass(5_000);
+        world.tell(ROOM, 2);
+        let (second, tab) = (world.join(ROOM, "bia"), world.connect("ana"));
+        world.follow(tab, ROOM);
+        world.drain();
+        assert_eq!((welcome(&mut world, second), told(&mut world, tab)), (begin, vec![begin]), "pings: {pings}");
+        world.tell(ROOM, 1);
+        assert_eq!((world.heard(second, ROOM), world.heard(tab, ROOM)), (all(begin.0 + 1, 5), all(begin.0 + 1, 5)));
+        assert_eq!((world.heard(own, ROOM), world.heard(general, ROOM)), (all(1, 5), all(1, 5)), "once each");
+    }
+}
+
+#[test]
+fn with_no_time_to_come_back_everybody_begins_now_and_is_not_counted() {
+    let mut world = World::new(Limits { offline_ttl: 0, ..Limits::default() });
+    let (own, general) = (world.join(ROOM, "bia"), world.connect("ana"));
+    world.follow(general, ROOM);
+    world.leave(own);
+    world.leave(general);
+    world.run_until_idle();
+    world.publish(ROOM, &json!({"type": "news", "id": "a"})).unwrap();
+    let (own, general) = (world.join(ROOM, "bia"), world.connect("ana"));
+    world.follow(general, ROOM);
+    assert_eq!((welcome(&mut world, own), told(&mut world, general)), ((1, None), vec![(1, None)]));
+    world.leave(own);
+    world.leave(general);
+    world.run_until_idle();
+    world.publish(ROOM, &json!({"type": "news", "id": "b"})).unwrap();
+    assert_eq!(world.status(ROOM, "b"), (0, 0, 0), "nobody will ever get it");
+}
