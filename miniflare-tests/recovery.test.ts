@@ -121,24 +121,23 @@ test("who says nothing begins now, and is told where that is", async () => {
   assert.deepEqual([start(subscribed), subscribed.data.epoch], [[3, undefined], epoch]);
 });
 
-test("a cursor that is too old, of another epoch or from the future begins now, and says that something is missing", async () => {
-  for (let n = 0; n < 10; n++) await small.publish("/investigations/lost", steps(50));
-  const epoch = await fill("/investigations/lost", 0, small);
-  let last = 500;
-  for (const cursor of [
-    { epoch, seq: 3 },
-    { epoch: "00000000000000ff", seq: last },
-    { epoch, seq: 9_000 },
-  ]) {
-    using direct = await open("/investigations/lost", resume(cursor), [], small);
-    assert.deepEqual(start(direct.welcome as Frame), [last, false]);
+for (const [which, path, cursor] of [
+  ["is too old", "/investigations/old", { seq: 3 }],
+  ["is of another epoch", "/investigations/other", { seq: 500, epoch: "00000000000000ff" }],
+  ["is from the future", "/investigations/future", { seq: 9_000 }],
+] as const) {
+  test(`a cursor that ${which} begins now, and it is said that something is missing`, async () => {
+    for (let n = 0; n < 10; n++) await small.publish(path, steps(50));
+    const query = { epoch: await fill(path, 0, small), ...cursor };
+    using direct = await open(path, resume(query), [], small);
+    assert.deepEqual(start(direct.welcome as Frame), [500, false]);
     using general = await open("", "", [], small);
-    assert.deepEqual(start(await general.ask(subscribe("lost", cursor))), [last, false]);
-    await small.publish("/investigations/lost", { type: "new" });
-    last += 1;
-    for (const client of [direct, general]) assert.equal((await client.next()).seq, last);
-  }
-});
+    const subscribed = await general.ask(subscribe(path.split("/")[2] as string, query));
+    assert.deepEqual(start(subscribed), [500, false]);
+    await small.publish(path, { type: "new" });
+    for (const client of [direct, general]) assert.equal((await client.next()).seq, 501);
+  });
+}
 
 test("a cursor that is none is refused on the socket, with its code", async () => {
   for (const [query, code] of [
@@ -241,7 +240,7 @@ test("a worker that was ended and started again goes on where it was", async () 
   await using again = await TestWorker.start();
   const epoch = await fill("/investigations/restart", 20, again);
   await again.publish("/investigations/restart", { type: "named", id: "m-1" });
-  const _open = await open("/investigations/restart", "", [], again);
+  using _lost = await open("/investigations/restart", "", [], again);
   await again.restart();
   const { body } = await again.publish("/investigations/restart", [{ type: "named", id: "m-1" }, { type: "new" }]);
   assert.deepEqual(body.messages[0], { id: "m-1", seq: 21, duplicate: true });
