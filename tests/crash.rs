@@ -157,3 +157,27 @@ fn an_answer_that_is_lost_after_a_crash_loses_nothing_of_what_was_missed() {
     world.drain();
     assert_eq!((told(&mut world, back), world.heard(back, ROOM)), (vec![(1, Some(true))], vec![2, 3]));
 }
+
+#[test]
+fn a_storage_that_fails_in_the_middle_of_a_replay_loses_and_doubles_nothing() {
+    for (general, failing, first) in [(false, ROOM, 1), (true, ROOM, 4), (true, HOME, 4)] {
+        for n in 1..30 {
+            let mut world = World::new(Limits { page_messages: 3, ..Limits::default() });
+            world.tell(ROOM, 12);
+            let epoch = world.epoch(ROOM);
+            let ana = if general { world.connect("ana") } else { world.resume(ROOM, "ana", &epoch, 2) };
+            if general {
+                world.subscribe_after(ana, ROOM, &epoch, 2);
+                (0..first).for_each(|_| world.step(0));
+            }
+            world.sql(failing).fail_after(n);
+            for _ in 0..20 {
+                if world.flights().len() > 0 { world.step(0) } else { world.advance(5) }
+            }
+            world.sql(failing).fail_after(0);
+            world.publish(ROOM, &json!({"type": "news"})).unwrap();
+            world.drain();
+            assert_eq!(world.heard(ana, ROOM), all(3, 13), "subscribed: {general}, statement {n} of {failing}");
+        }
+    }
+}

@@ -292,6 +292,23 @@ fn a_room_that_cannot_be_read_refuses_before_the_first_page_and_is_tried_again_a
 }
 
 #[test]
+fn a_subscription_that_cannot_be_renewed_goes_on_as_it_was() {
+    let mut world = World::default();
+    let ana = world.connect("ana");
+    world.follow(ana, ROOM);
+    world.tell(ROOM, 2);
+    let epoch = world.epoch(ROOM);
+    world.cut(ROOM);
+    world.subscribe_after(ana, ROOM, &epoch, 0);
+    world.run_until_idle();
+    assert_eq!(errors(&mut world, ana), ["UNAVAILABLE"]);
+    world.mend(ROOM);
+    world.tell(ROOM, 1);
+    world.drain();
+    assert_eq!(world.heard(ana, ROOM), [1, 2, 3]);
+}
+
+#[test]
 fn a_room_that_was_killed_while_it_read_wakes_to_read_on() {
     let mut world = World::new(paged());
     let ana = world.connect("ana");
