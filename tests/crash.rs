@@ -62,7 +62,7 @@ fn killed_while_it_reads(room: &str, acks: bool) -> (u64, Vec<u64>) {
     let ana = world.open(room, "ana", &session);
     if room == HOME {
         world.run_until_idle();
-        world.subscribe_after(ana, ROOM, &epoch, 0);
+        world.subscribe_since(ana, ROOM, &epoch, 0);
     }
     while world.heard(ana, ROOM).len() < 4 {
         if world.flights().len() > 0 { world.step(0) } else { world.advance(5) }
@@ -167,7 +167,7 @@ fn a_storage_that_fails_in_the_middle_of_a_replay_loses_and_doubles_nothing() {
             let epoch = world.epoch(ROOM);
             let ana = if general { world.connect("ana") } else { world.resume(ROOM, "ana", &epoch, 2) };
             if general {
-                world.subscribe_after(ana, ROOM, &epoch, 2);
+                world.subscribe_since(ana, ROOM, &epoch, 2);
                 (0..first).for_each(|_| world.step(0));
             }
             world.sql(failing).fail_after(n);

@@ -157,7 +157,7 @@ fn begins_anew(cursors: [(Option<&str>, u64); 2]) {
         world.follow(again, ROOM);
         for conn in [asking, general, again] {
             world.frames(conn);
-            world.subscribe_after(conn, ROOM, &epoch, seq);
+            world.subscribe_since(conn, ROOM, &epoch, seq);
         }
         world.run_until_idle();
         assert_eq!(start(&world.frames(upgraded)[0]), (40, Some(false)), "{epoch} {seq}");
@@ -179,7 +179,7 @@ fn a_client_at_the_head_has_missed_nothing() {
     world.tell(ROOM, 3);
     let epoch = world.epoch(ROOM);
     let (direct, general) = (world.resume(ROOM, "ana", &epoch, 3), world.connect("ana"));
-    world.subscribe_after(general, ROOM, &epoch, 3);
+    world.subscribe_since(general, ROOM, &epoch, 3);
     world.run_until_idle();
     assert_eq!(start(&world.frames(direct)[0]), (3, Some(true)));
     assert_eq!(told(&mut world, general), [(3, Some(true))]);
@@ -228,7 +228,7 @@ fn who_subscribes_with_a_cursor_gets_what_it_missed_then_what_is_new() {
         }
         world.tell(ROOM, 20);
         let epoch = world.epoch(ROOM);
-        world.subscribe_after(ana, ROOM, &epoch, 4);
+        world.subscribe_since(ana, ROOM, &epoch, 4);
         if !followed {
             world.step(0);
             world.step(0);
@@ -255,7 +255,7 @@ fn one_who_reads_and_one_who_listens_do_not_disturb_each_other() {
     world.tell(ROOM, 20);
     let epoch = world.epoch(ROOM);
     world.follow(listener, ROOM);
-    world.subscribe_after(reader, ROOM, &epoch, 0);
+    world.subscribe_since(reader, ROOM, &epoch, 0);
     world.publish(ROOM, &json!([{"type": "news"}, {"type": "news"}])).unwrap();
     step(&mut world, |flight| delivers(&flight.call));
     assert_eq!((world.heard(listener, ROOM), world.heard(reader, ROOM)), (vec![21, 22], vec![]));
@@ -273,14 +273,14 @@ fn a_room_that_cannot_be_read_refuses_before_the_first_page_and_is_tried_again_a
     let epoch = world.epoch(ROOM);
     world.follow(other, ROOM);
     world.cut(ROOM);
-    world.subscribe_after(ana, ROOM, &epoch, 2);
+    world.subscribe_since(ana, ROOM, &epoch, 2);
     world.run_until_idle();
     assert_eq!(errors(&mut world, ana), ["UNAVAILABLE"]);
     world.mend(ROOM);
     world.drain();
     world.tell(ROOM, 1);
     assert!(world.heard(ana, ROOM).is_empty(), "it is out");
-    world.subscribe_after(ana, ROOM, &epoch, 2);
+    world.subscribe_since(ana, ROOM, &epoch, 2);
     step(&mut world, |flight| reads(&flight.call));
     step(&mut world, |flight| reads(&flight.call));
     world.cut(ROOM);
@@ -299,7 +299,7 @@ fn a_subscription_that_cannot_be_renewed_goes_on_as_it_was() {
     world.tell(ROOM, 2);
     let epoch = world.epoch(ROOM);
     world.cut(ROOM);
-    world.subscribe_after(ana, ROOM, &epoch, 0);
+    world.subscribe_since(ana, ROOM, &epoch, 0);
     world.run_until_idle();
     assert_eq!(errors(&mut world, ana), ["UNAVAILABLE"]);
     world.mend(ROOM);
@@ -314,7 +314,7 @@ fn a_room_that_was_killed_while_it_read_wakes_to_read_on() {
     let ana = world.connect("ana");
     world.tell(ROOM, 10);
     let epoch = world.epoch(ROOM);
-    world.subscribe_after(ana, ROOM, &epoch, 0);
+    world.subscribe_since(ana, ROOM, &epoch, 0);
     while world.heard(ana, ROOM).is_empty() {
         world.step(0);
     }
@@ -332,7 +332,7 @@ fn who_subscribes_again_with_a_cursor_goes_on_from_there() {
     let epoch = world.epoch(ROOM);
     for conn in [direct, general] {
         told(&mut world, conn);
-        world.subscribe_after(conn, ROOM, &epoch, 3);
+        world.subscribe_since(conn, ROOM, &epoch, 3);
         world.tell(ROOM, 1);
         world.drain();
         assert_eq!(told(&mut world, conn), [(3, Some(true))]);
@@ -348,9 +348,9 @@ fn what_an_earlier_subscription_asked_for_says_nothing_to_a_later_one() {
     world.follow(other, ROOM);
     world.tell(ROOM, 10);
     let epoch = world.epoch(ROOM);
-    world.subscribe_after(ana, ROOM, &epoch, 2);
+    world.subscribe_since(ana, ROOM, &epoch, 2);
     world.unsubscribe(ana, ROOM);
-    world.subscribe_after(ana, ROOM, &epoch, 6);
+    world.subscribe_since(ana, ROOM, &epoch, 6);
     world.drain();
     assert_eq!((told(&mut world, ana), world.heard(ana, ROOM)), (vec![(6, Some(true))], all(7, 10)));
 }

@@ -112,7 +112,7 @@ impl World {
     }
 
     /// Subscribes to what came after that message.
-    pub(crate) fn subscribe_after(&mut self, conn: ConnId, room: &str, epoch: &str, since: u64) {
+    pub(crate) fn subscribe_since(&mut self, conn: ConnId, room: &str, epoch: &str, since: u64) {
         let room = name(room);
         let field = format!("{}_id", room.kind().as_str());
         let data = json!({field: room.id().as_str(), "epoch": epoch, "since": since});
