@@ -22,6 +22,9 @@ const SYSTEM: &str = "system:all";
 
 const HOUR: u64 = DAY / 24;
 
+/// What was sent so long ago has arrived, as far as anybody can tell.
+const MINUTE: u64 = 60_000;
+
 type Ending = fn(&mut World, ConnId);
 
 /// How a connection can end after everything that was sent to it has arrived.
@@ -74,7 +77,7 @@ fn who_comes_back_to_a_room_gets_what_was_published_meanwhile_however_it_went() 
             let mut world = World::new(Limits { page_messages: 3, ..Limits::default() });
             let ana = world.join(room, "ana");
             world.tell(room, 3);
-            world.pass(2_000);
+            world.pass(MINUTE);
             end(&mut world, ana);
             world.tell(room, 7);
             world.evict(room);
@@ -98,7 +101,7 @@ fn who_subscribes_again_gets_what_was_published_meanwhile_however_it_went() {
             let ana = world.join(home, "ana");
             world.follow(ana, ROOM);
             world.tell(ROOM, 3);
-            world.pass(2_000);
+            world.pass(MINUTE);
             end(&mut world, ana);
             world.tell(ROOM, 7);
             world.pass(HOUR);
@@ -118,7 +121,7 @@ fn who_was_away_gets_what_was_for_everybody_meanwhile_however_it_went() {
         let mut world = World::default();
         let ana = world.connect("ana");
         world.tell(SYSTEM, 3);
-        world.pass(2_000);
+        world.pass(MINUTE);
         end(&mut world, ana);
         world.tell(SYSTEM, 2);
         world.pass(HOUR);
@@ -283,7 +286,7 @@ fn owed_to_each_device((ending, end): &(&str, Ending)) {
     let (phone, laptop) = (open(&mut world, "phone"), open(&mut world, "laptop"));
     world.tell(ROOM, 1);
     world.tell(SYSTEM, 1);
-    world.pass(2_000);
+    world.pass(MINUTE);
     [phone, laptop].into_iter().for_each(|conn| end(&mut world, conn));
     world.tell(ROOM, 2);
     world.tell(SYSTEM, 2);
@@ -362,6 +365,7 @@ fn second_tabs(pings: bool) -> [(u64, Option<bool>); 2] {
     }
     world.pass(5_000);
     world.tell(ROOM, 2);
+    world.pass(MINUTE);
     let (second, tab) = (world.join(ROOM, "bia"), world.connect("ana"));
     world.follow(tab, ROOM);
     world.drain();
