@@ -14,6 +14,9 @@ export interface Frame {
   seq?: number;
 }
 
+/** The messages of a frame, whether it is one or holds several. */
+export const unpack = (frame: Frame & { messages?: Frame[] }): Frame[] => frame.messages ?? [frame];
+
 /** How long a frame may take before a test is given up: it fails a hanging test, it measures nothing. */
 const PATIENCE = 10_000;
 
@@ -53,6 +56,13 @@ export class Client implements Disposable {
   /** The next frame. */
   async next(): Promise<Frame> {
     return JSON.parse(await this.text());
+  }
+
+  /** The next so many messages, whether they come one by one or together. */
+  async messages(count: number): Promise<Frame[]> {
+    const messages: Frame[] = [];
+    while (messages.length < count) messages.push(...unpack(await this.next()));
+    return messages;
   }
 
   /** Sends a frame and waits for the next one. */

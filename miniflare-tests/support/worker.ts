@@ -35,6 +35,7 @@ export class TestWorker implements AsyncDisposable {
   readonly log: string[] = [];
   #miniflare: Miniflare;
   #folder: string;
+  #options: Options;
   #url = "";
 
   static async start(options: Options = {}): Promise<TestWorker> {
@@ -43,15 +44,28 @@ export class TestWorker implements AsyncDisposable {
     return worker;
   }
 
-  private constructor(folder: string, { settings = {}, faults = false }: Options) {
-    const build = join(ROOT, faults ? "build-faults" : "build");
+  private constructor(folder: string, options: Options) {
     this.#folder = folder;
-    this.#miniflare = new Miniflare(
+    this.#options = options;
+    this.#miniflare = this.#launch();
+  }
+
+  /** Ends the whole worker without a word to anybody, and starts it again on the same storage. */
+  async restart(): Promise<void> {
+    await this.#miniflare.dispose();
+    this.#miniflare = this.#launch();
+    this.#url = (await this.#miniflare.ready).origin;
+  }
+
+  #launch(): Miniflare {
+    const { settings = {}, faults = false } = this.#options;
+    const build = join(ROOT, faults ? "build-faults" : "build");
+    return new Miniflare(
       convertV4MiniflareOptions({
         name: "realtime",
         host: "127.0.0.1",
         port: 0,
-        defaultPersistRoot: folder,
+        resourcePersistencePath: this.#folder,
         modulesRoot: build,
         modules: [
           { type: "ESModule", path: join(build, "entry.js") },

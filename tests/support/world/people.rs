@@ -1,5 +1,7 @@
 //! What people do in the world: connect, send, publish, leave.
 
+use cidadao_realtime::sql::Sql;
+
 use super::*;
 
 /// What people do.
@@ -103,6 +105,45 @@ impl World {
 
     pub(crate) fn unsubscribe(&mut self, conn: ConnId, room: &str) {
         self.ask(conn, "unsubscribe", room);
+    }
+
+    /// The life of a room's log, as its storage says.
+    pub(crate) fn epoch(&mut self, room: &str) -> String {
+        self.counts(room);
+        self.sql(room).exec("SELECT epoch FROM marks", &[]).unwrap().remove(0).remove(0).text().unwrap()
+    }
+
+    /// Opens a socket that goes on after that message.
+    pub(crate) fn resume(&mut self, room: &str, user: &str, epoch: &str, seq: u64) -> ConnId {
+        self.open(room, user, &json!({"resume": {"epoch": epoch, "seq": seq}}))
+    }
+
+    /// Subscribes to what came after that message.
+    pub(crate) fn subscribe_since(&mut self, conn: ConnId, room: &str, epoch: &str, since: u64) {
+        let room = name(room);
+        let field = format!("{}_id", room.kind().as_str());
+        let data = json!({field: room.id().as_str(), "epoch": epoch, "since": since});
+        self.send(conn, &json!({"type": "subscribe", "data": data}));
+    }
+
+    /// Confirms everything of a room up to that message.
+    pub(crate) fn ack(&mut self, conn: ConnId, room: &str, seq: u64) {
+        self.send(conn, &json!({"type": "ack", "data": {"room": room, "seq": seq}}));
+    }
+
+    /// When the room is to be woken, if ever.
+    pub(crate) fn alarm(&mut self, room: &str) -> Option<Millis> {
+        self.place(&name(room)).alarm
+    }
+
+    /// To how many a message is still to be sent, how many were sent it, and how many have confirmed it.
+    pub(crate) fn status(&mut self, room: &str, id: &str) -> (usize, usize, usize) {
+        let status = self.turn(&name(room), |room, turn| {
+            room.handle(turn, Input::Woken)?;
+            room.status(&id.parse().unwrap())
+        });
+        let status = status.unwrap();
+        (status.queued, status.delivered, status.confirmed)
     }
 
     /// Publishes one message, or an array of them.

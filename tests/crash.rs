@@ -1,0 +1,183 @@
+//! A runtime that is killed says goodbye to nobody. Nothing is lost by it, and little comes twice.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use cidadao_realtime::id::ConnId;
+use cidadao_realtime::limits::Limits;
+use serde_json::{Value, json};
+use support::world::World;
+
+const ROOM: &str = "investigation:1";
+const HOME: &str = "user:ana";
+const CHAT: &str = "chat:1";
+
+/// The places from `first` to `last`.
+fn all(first: u64, last: u64) -> Vec<u64> {
+    (first..=last).collect()
+}
+
+/// Where the frame says that the messages begin, and whether something was made up for.
+fn start(frame: &Value) -> (u64, Option<bool>) {
+    let data = &frame["data"];
+    (data["seq"].as_u64().unwrap(), data.get("recovered").map(|recovered| recovered.as_bool().unwrap()))
+}
+
+/// What `subscribed` said, each time.
+fn told(world: &mut World, conn: ConnId) -> Vec<(u64, Option<bool>)> {
+    world.frames(conn).iter().filter(|frame| frame["type"] == "subscribed").map(start).collect()
+}
+
+#[test]
+fn what_was_kept_when_the_runtime_died_comes_to_who_returns() {
+    for room in [ROOM, HOME] {
+        let mut world = World::default();
+        let ana = world.join(room, "ana");
+        world.tell(room, 2);
+        world.pass(2_000);
+        world.doom(room);
+        assert!(world.publish(room, &json!({"type": "news"})).is_err());
+        assert_eq!(world.heard(ana, room), [1, 2]);
+        let back = world.join(room, "ana");
+        world.drain();
+        assert_eq!(world.heard(back, room), [3]);
+    }
+}
+
+/// Lets a socket be killed while it reads 20 messages, and says what it had (or had confirmed), and heard once it is back.
+fn killed_while_it_reads(room: &str, acks: bool) -> (u64, Vec<u64>) {
+    let mut world = World::new(Limits { page_messages: 2, ..Limits::default() });
+    world.tell(ROOM, 20);
+    let epoch = world.epoch(ROOM);
+    let mut session = json!({"acks": acks});
+    if room == ROOM {
+        session["resume"] = json!({"epoch": epoch, "seq": 0});
+    }
+    let ana = world.open(room, "ana", &session);
+    if room == HOME {
+        world.run_until_idle();
+        world.subscribe_since(ana, ROOM, &epoch, 0);
+    }
+    while world.heard(ana, ROOM).len() < 4 {
+        if world.flights().len() > 0 { world.step(0) } else { world.advance(5) }
+    }
+    let had = if acks { 3 } else { world.heard(ana, ROOM).len() as u64 };
+    world.ack(ana, ROOM, 3);
+    world.crash(room);
+    let back = world.open(room, "ana", &json!({"acks": acks}));
+    if room == HOME {
+        world.follow(back, ROOM);
+    }
+    world.drain();
+    (had, world.heard(back, ROOM))
+}
+
+#[test]
+fn a_crash_in_the_middle_of_a_replay_loses_nothing() {
+    for acks in [true, false] {
+        let (had, heard) = killed_while_it_reads(ROOM, acks);
+        assert!(heard.ends_with(&all(had + 1, 20)), "acks: {acks}, it had {had} and heard {heard:?}");
+    }
+}
+
+#[test]
+fn a_crash_in_the_middle_of_a_subscriptions_replay_loses_nothing() {
+    for acks in [true, false] {
+        let (had, heard) = killed_while_it_reads(HOME, acks);
+        assert!(heard.ends_with(&all(had + 1, 20)), "acks: {acks}, it had {had} and heard {heard:?}");
+    }
+}
+
+#[test]
+fn a_crash_loses_nothing_of_what_was_sent_and_not_confirmed() {
+    for home in [HOME, CHAT] {
+        let mut world = World::default();
+        let acks = json!({"acks": true});
+        let ana = world.open(home, "ana", &acks);
+        world.follow(ana, ROOM);
+        world.tell(ROOM, 5);
+        world.tell(home, 5);
+        world.ack(ana, ROOM, 2);
+        world.ack(ana, home, 2);
+        world.pass(10_000);
+        world.crash(home);
+        let back = world.open(home, "ana", &acks);
+        world.follow(back, ROOM);
+        world.drain();
+        assert!(world.heard(back, home).ends_with(&[3, 4, 5]), "{home}: {:?}", world.heard(back, home));
+        assert!(world.heard(back, ROOM).ends_with(&[3, 4, 5]), "{home}: {:?}", world.heard(back, ROOM));
+    }
+}
+
+#[test]
+fn who_returns_last_from_a_crash_has_missed_what_others_have_read_meanwhile() {
+    let mut world = World::default();
+    let open = |world: &mut World, user: &str| {
+        let conn = world.join(CHAT, user);
+        world.follow(conn, ROOM);
+        conn
+    };
+    open(&mut world, "ana");
+    open(&mut world, "bia");
+    world.tell(ROOM, 1);
+    world.pass(2_000);
+    world.crash(CHAT);
+    world.tell(ROOM, 2);
+    let ana = open(&mut world, "ana");
+    assert_eq!(world.heard(ana, ROOM), [2, 3]);
+    world.leave(ana);
+    world.run_until_idle();
+    world.tell(ROOM, 1);
+    let bia = open(&mut world, "bia");
+    world.drain();
+    assert_eq!((told(&mut world, bia), world.heard(bia, ROOM)), (vec![(1, Some(true))], all(2, 4)));
+}
+
+#[test]
+fn an_answer_that_is_lost_after_a_crash_loses_nothing_of_what_was_missed() {
+    let mut world = World::default();
+    let ana = world.connect("ana");
+    world.follow(ana, ROOM);
+    world.tell(ROOM, 1);
+    world.pass(2_000);
+    world.crash(HOME);
+    world.tell(ROOM, 2);
+    let back = world.connect("ana");
+    world.lose_answers(ROOM);
+    world.follow(back, ROOM);
+    assert_eq!(told(&mut world, back), [], "it is refused for now");
+    world.mend(ROOM);
+    world.follow(back, ROOM);
+    world.drain();
+    assert_eq!((told(&mut world, back), world.heard(back, ROOM)), (vec![(1, Some(true))], vec![2, 3]));
+}
+
+#[test]
+fn a_storage_that_fails_in_the_middle_of_a_replay_loses_and_doubles_nothing() {
+    for (general, failing, first) in [(false, ROOM, 1), (true, ROOM, 4), (true, HOME, 4)] {
+        for n in 1..30 {
+            let mut world = World::new(Limits { page_messages: 3, ..Limits::default() });
+            world.tell(ROOM, 12);
+            let epoch = world.epoch(ROOM);
+            let ana = if general { world.connect("ana") } else { world.resume(ROOM, "ana", &epoch, 2) };
+            if general {
+                world.subscribe_since(ana, ROOM, &epoch, 2);
+                (0..first).for_each(|_| world.step(0));
+            }
+            world.sql(failing).fail_after(n);
+            for _ in 0..20 {
+                if world.flights().len() > 0 { world.step(0) } else { world.advance(5) }
+            }
+            world.sql(failing).fail_after(0);
+            world.publish(ROOM, &json!({"type": "news"})).unwrap();
+            world.drain();
+            assert_eq!(world.heard(ana, ROOM), all(3, 13), "subscribed: {general}, statement {n} of {failing}");
+        }
+    }
+}
