@@ -48,7 +48,7 @@ impl<S: Sql> Room<S> {
         if !self.log.reaches(seq) {
             return Ok(Vec::new());
         }
-        let bytes = self.limits().page_bytes.saturating_sub(WRAPPER);
+        let bytes = self.limits().page_bytes.saturating_sub(WRAPPER).max(1);
         let mut page = self.log.after(seq, last, self.limits().page_messages, bytes)?;
         page.truncate(fitting(page.iter(), bytes));
         Ok(page)

@@ -140,7 +140,7 @@ impl World {
     pub(crate) fn status(&mut self, room: &str, id: &str) -> (usize, usize, usize) {
         let status = self.turn(&name(room), |room, turn| {
             room.handle(turn, Input::Woken)?;
-            room.status(&id.parse().unwrap())
+            room.status(&id.parse().unwrap(), turn.moment.now)
         });
         let status = status.unwrap();
         (status.queued, status.delivered, status.confirmed)
