@@ -42,6 +42,8 @@ struct Follower {
     standing: Standing,
     /// When that was written down.
     since: Millis,
+    /// When it last asked for this room's messages.
+    asked: Millis,
     state: State,
 }
 
@@ -85,7 +87,7 @@ pub struct Followers<S> {
 impl<S: Sql> Followers<S> {
     /// Loads the followers. All that are current had confirmed `settled`.
     pub fn open(sql: S, settled: Seq) -> Result<Self, StoreError> {
-        let rows = sql.exec("SELECT room, delivered, confirmed, standing, since FROM followers", &[])?;
+        let rows = sql.exec("SELECT room, delivered, confirmed, standing, since, asked FROM followers", &[])?;
         let mut rooms: BTreeMap<RoomName, Follower> = rows.into_iter().filter_map(follower).collect();
         let behind = |follower: &&mut Follower| follower.standing == Standing::Current && follower.delivered < settled;
         rooms.values_mut().filter(behind).for_each(|it| (it.delivered, it.confirmed) = (settled, settled));
@@ -95,29 +97,45 @@ impl<S: Sql> Followers<S> {
     /// Takes a follower that is owed what comes after `head`; one that is being delivered to goes on where it is. Returns
     /// after which message deliveries come, and what it had confirmed, if it was here before. What was under way to it no
     /// longer counts: it was sent to a follower that had left.
-    pub fn add(&mut self, room: RoomName, head: Seq, now: Millis) -> Result<(Seq, Option<Seq>), StoreError> {
+    pub fn add(
+        &mut self,
+        room: RoomName,
+        head: Seq,
+        asked: Millis,
+        now: Millis,
+    ) -> Result<(Seq, Option<Seq>), StoreError> {
         let known = self.rooms.get(&room).map(|known| (known.standing, known.delivered, known.confirmed));
         let (standing, delivered, confirmed) = match known {
             Some((Standing::Resting, _, confirmed)) => (Standing::Current, head, confirmed),
             Some(known) => known,
             None => (Standing::Current, head, head),
         };
-        let follower = Follower { delivered, confirmed, standing, since: now, state: State::Ready };
+        let follower = Follower { delivered, confirmed, standing, since: now, asked, state: State::Ready };
         self.rooms.insert(room.clone(), follower);
         self.save(&room)?;
         Ok((delivered, known.map(|_| confirmed)))
     }
 
-    /// Forgets a follower.
-    pub fn remove(&mut self, room: &RoomName) -> Result<(), StoreError> {
-        if self.rooms.remove(room).is_some() {
-            self.sql.exec("DELETE FROM followers WHERE room = ?", &[room.into()])?;
-        }
-        Ok(())
+    /// A follower wants nothing more. If it has asked again since, that holds.
+    pub fn leave(&mut self, room: &RoomName, asked: Millis) -> Result<(), StoreError> {
+        if self.is_newest(room, asked) { self.remove(room) } else { Ok(()) }
     }
 
-    /// Sends a follower nothing until it comes again.
-    pub fn rest(&mut self, room: &RoomName, now: Millis) -> Result<(), StoreError> {
+    /// A follower wants nothing until it comes again. If it has asked again since, that holds.
+    pub fn pause(&mut self, room: &RoomName, asked: Millis, now: Millis) -> Result<(), StoreError> {
+        if self.is_newest(room, asked) { self.rest(room, now) } else { Ok(()) }
+    }
+
+    fn is_newest(&self, room: &RoomName, asked: Millis) -> bool {
+        self.rooms.get(room).is_some_and(|follower| follower.asked <= asked)
+    }
+
+    fn remove(&mut self, room: &RoomName) -> Result<(), StoreError> {
+        self.rooms.remove(room);
+        self.sql.exec("DELETE FROM followers WHERE room = ?", &[room.into()]).map(drop)
+    }
+
+    fn rest(&mut self, room: &RoomName, now: Millis) -> Result<(), StoreError> {
         self.stand(room, Standing::Resting, now)
     }
 
@@ -239,12 +257,12 @@ impl<S: Sql> Followers<S> {
 
     fn save(&self, room: &RoomName) -> Result<(), StoreError> {
         let Some(follower) = self.rooms.get(room) else { return Ok(()) };
-        let statement = "INSERT INTO followers (room, delivered, confirmed, standing, since) VALUES (?, ?, ?, ?, ?)
-            ON CONFLICT (room) DO UPDATE SET delivered = excluded.delivered, confirmed = excluded.confirmed,
-            standing = excluded.standing, since = excluded.since";
-        let Follower { delivered, confirmed, standing, since, .. } = follower;
-        let [delivered, confirmed, since] = [delivered.0, confirmed.0, since.0].map(Value::from);
-        self.sql.exec(statement, &[room.into(), delivered, confirmed, standing.as_str().into(), since]).map(drop)
+        let statement = "INSERT OR REPLACE INTO followers (room, delivered, confirmed, standing, since, asked)
+            VALUES (?, ?, ?, ?, ?, ?)";
+        let Follower { delivered, confirmed, standing, since, asked, .. } = follower;
+        let [delivered, confirmed, since, asked] = [delivered.0, confirmed.0, since.0, asked.0].map(Value::from);
+        let values = [room.into(), delivered, confirmed, standing.as_str().into(), since, asked];
+        self.sql.exec(statement, &values).map(drop)
     }
 }
 
@@ -273,9 +291,11 @@ impl Standing {
 }
 
 fn follower(row: Vec<Value>) -> Option<(RoomName, Follower)> {
-    let [room, delivered, confirmed, standing, since] = <[Value; 5]>::try_from(row).ok()?;
+    let [room, delivered, confirmed, standing, since, asked] = <[Value; 6]>::try_from(row).ok()?;
     let standing = standing.text()?;
     let standing = Standing::ALL.into_iter().find(|known| known.as_str() == standing)?;
-    let (delivered, confirmed, since) = (Seq(delivered.number()?), Seq(confirmed.number()?), Millis(since.number()?));
-    Some((room.text()?.parse().ok()?, Follower { delivered, confirmed, standing, since, state: State::Ready }))
+    let (delivered, confirmed) = (Seq(delivered.number()?), Seq(confirmed.number()?));
+    let (since, asked) = (Millis(since.number()?), Millis(asked.number()?));
+    let follower = Follower { delivered, confirmed, standing, since, asked, state: State::Ready };
+    Some((room.text()?.parse().ok()?, follower))
 }

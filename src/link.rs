@@ -19,16 +19,22 @@ pub enum Call {
     Follow {
         /// Who asks.
         follower: RoomName,
+        /// When: what was asked later holds, whichever arrives first.
+        asked: Millis,
     },
     /// "Send me no more; somebody here may come back, and read what it missed."
     Rest {
         /// Who asks.
         follower: RoomName,
+        /// When: what was asked later holds, whichever arrives first.
+        asked: Millis,
     },
     /// "Send me no more."
     Unfollow {
         /// Who asks.
         follower: RoomName,
+        /// When: what was asked later holds, whichever arrives first.
+        asked: Millis,
     },
     /// "One of my sockets missed something."
     Read {

@@ -18,7 +18,7 @@ const VERSIONS: [&[&str]; 1] = [&[
         PRIMARY KEY (room, user, device)) WITHOUT ROWID",
     // The rooms that want this room's messages.
     "CREATE TABLE followers (room TEXT PRIMARY KEY, delivered INTEGER NOT NULL, confirmed INTEGER NOT NULL,
-        standing TEXT NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID",
+        standing TEXT NOT NULL, since INTEGER NOT NULL, asked INTEGER NOT NULL) WITHOUT ROWID",
     // Whose messages this room's sockets want.
     "CREATE TABLE subscriptions (room TEXT NOT NULL, conn TEXT NOT NULL, user TEXT NOT NULL, device TEXT NOT NULL,
         seq INTEGER NOT NULL, acks INTEGER NOT NULL, PRIMARY KEY (room, conn)) WITHOUT ROWID",

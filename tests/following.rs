@@ -426,5 +426,5 @@ fn a_follower_is_named_in_the_call() {
     world.subscribe(ana, ROOM);
     let flight = world.flights().next().unwrap();
     assert_eq!((&flight.from, &flight.to), (&name(HOME), &name(ROOM)));
-    assert!(matches!(&flight.call, Call::Follow { follower } if *follower == name(HOME)));
+    assert!(matches!(&flight.call, Call::Follow { follower, .. } if *follower == name(HOME)));
 }

@@ -134,11 +134,11 @@ impl<S: Sql> Room<S> {
     pub(super) fn call_rooms(&mut self, turn: &mut Turn) -> Result<(), StoreError> {
         let (now, epoch) = (turn.moment.now, self.marks.epoch());
         for (room, wish) in self.subscriptions.wishes(now, |room| self.members.has_any(room, now))? {
-            let follower = self.name.clone();
+            let (follower, asked) = (self.name.clone(), now);
             let call = match wish {
-                Wish::Follow => Call::Follow { follower },
-                Wish::Rest => Call::Rest { follower },
-                Wish::Unfollow => Call::Unfollow { follower },
+                Wish::Follow => Call::Follow { follower, asked },
+                Wish::Rest => Call::Rest { follower, asked },
+                Wish::Unfollow => Call::Unfollow { follower, asked },
             };
             turn.call(room, call);
         }
@@ -170,6 +170,9 @@ impl<S: Sql> Room<S> {
         head: Cursor,
         confirmed: Option<Seq>,
     ) -> Result<(), StoreError> {
+        if !self.subscriptions.awaits(room) {
+            return Ok(());
+        }
         if let Some(seq) = confirmed {
             self.members.confirmed(room, Cursor { seq, ..head })?;
         }

@@ -18,7 +18,7 @@ impl<S: Sql> Room<S> {
             Call::Alive { conns } => Answer::Alive(self.of(conns)),
             Call::Deliver(delivery) => self.pass_on(turn, &delivery)?,
             Call::Disconnect { bar } => self.disconnect(turn, bar)?,
-            Call::Follow { follower } => self.follow(turn, follower)?,
+            Call::Follow { follower, asked } => self.follow(turn, follower, asked)?,
             Call::HangUp { conns } => self.hang_up(turn, conns)?,
             Call::Issue(rights) => self.issue(turn, &rights)?,
             Call::Pass(passing) => self.pass_through(turn, &passing),
@@ -38,12 +38,12 @@ impl<S: Sql> Room<S> {
                     Answer::Done
                 }
             },
-            Call::Rest { follower } => {
-                self.followers.rest(&follower, turn.moment.now)?;
+            Call::Rest { follower, asked } => {
+                self.followers.pause(&follower, asked, turn.moment.now)?;
                 Answer::NotFollowing
             }
-            Call::Unfollow { follower } => {
-                self.followers.remove(&follower)?;
+            Call::Unfollow { follower, asked } => {
+                self.followers.leave(&follower, asked)?;
                 Answer::NotFollowing
             }
         };
@@ -64,11 +64,12 @@ impl<S: Sql> Room<S> {
             (Call::Follow { .. }, Some(Answer::Following { head, confirmed })) => {
                 self.following(turn, room, head, confirmed)?;
             }
-            (Call::Follow { .. } | Call::Rest { .. } | Call::Unfollow { .. }, _) => {
-                for conn in self.subscriptions.not_following(room, now) {
+            (Call::Follow { .. }, _) => {
+                for conn in self.subscriptions.refused(room, now) {
                     self.refuse(turn, conn, &Reject::Unavailable.into(), Some("subscribe"));
                 }
             }
+            (Call::Rest { .. } | Call::Unfollow { .. }, _) => self.subscriptions.let_go(room),
             (Call::Read { conn, since, alive }, _) if self.place_of(*conn, room) != Some((*since, *alive)) => {}
             (Call::Read { conn, .. }, Some(Answer::Page { after, delivery, head })) => {
                 self.page_came(turn, *conn, after, &delivery, head)?;
@@ -147,9 +148,9 @@ impl<S: Sql> Room<S> {
     }
 
     /// Takes a follower. What it missed meanwhile its sockets read; it is delivered what comes from now on.
-    fn follow(&mut self, turn: &Turn, follower: RoomName) -> Result<Answer, StoreError> {
+    fn follow(&mut self, turn: &Turn, follower: RoomName, asked: Millis) -> Result<Answer, StoreError> {
         self.remember_to_clean(turn.moment.now)?;
-        let (seq, confirmed) = self.followers.add(follower, self.log.head(), turn.moment.now)?;
+        let (seq, confirmed) = self.followers.add(follower, self.log.head(), asked, turn.moment.now)?;
         Ok(Answer::Following { head: Cursor { epoch: self.marks.epoch(), seq }, confirmed })
     }
 
