@@ -51,7 +51,7 @@ export class TestWorker implements AsyncDisposable {
           { type: "CompiledWasm", path: join(build, "index_bg.wasm") },
         ],
         compatibilityDate: "2026-11-01",
-        compatibilityFlags: ["no_web_socket_compression"],
+        compatibilityFlags: ["no_web_socket_compression", "no_nodejs_compat"],
         durableObjects: { ROOMS: { className: "Room", useSQLite: true } },
         bindings: { JWT_SECRET_KEY: SECRET, ...settings },
         handleStructuredLogs: ({ message }) => this.log.push(message),
