@@ -1,0 +1,79 @@
+// What became of everything that was acknowledged: whether each room's log has it, and each client.
+
+import type { Inbox } from "./inbox.ts";
+import { type Ledger, routeOf } from "./ledger.ts";
+import type { Server } from "./runtime.ts";
+import type { Watcher } from "./watcher.ts";
+
+interface Page {
+  messages: { id: string; seq: number }[];
+  more: boolean;
+}
+
+export interface Audit {
+  /** Messages that a client is owed and does not have. */
+  lost: number;
+  faults: string[];
+}
+
+/** Compares the logs with what was acknowledged, and what the clients have with the logs. */
+export async function audit(server: Server, ledger: Ledger, watchers: Watcher[]): Promise<Audit> {
+  const result: Audit = { lost: 0, faults: [...ledger.faults] };
+  const logs = new Map<string, string[]>();
+  for (const [room, acknowledged] of ledger.rooms) {
+    const log = await readLog(server, room, result.faults);
+    logs.set(room, log);
+    compare(room, log, acknowledged, result.faults);
+  }
+  for (const watcher of watchers) examine(watcher, logs, result);
+  return result;
+}
+
+/** All ids of a room in the order of the log: the first stands at 1. */
+async function readLog(server: Server, room: string, faults: string[]): Promise<string[]> {
+  const ids: string[] = [];
+  for (let page = await read(server, room, 0); ; page = await read(server, room, ids.length)) {
+    for (const { id, seq } of page.messages) {
+      ids.push(id);
+      if (seq !== ids.length) faults.push(`${room}: ${id} stands at ${seq} in the log, as number ${ids.length}`);
+    }
+    if (!page.more || page.messages.length === 0) return ids;
+  }
+}
+
+async function read(server: Server, room: string, since: number): Promise<Page> {
+  const authorization = `Bearer ${server.token({ sub: "backend", role: "service" })}`;
+  const url = server.url(`${routeOf(room)}/messages?since=${since}&limit=1000`);
+  const response = await fetch(url, { headers: { authorization } });
+  if (response.status !== 200) throw new Error(`${url}: ${response.status} ${await response.text()}`);
+  return (await response.json()) as Page;
+}
+
+function compare(room: string, log: string[], acknowledged: Map<string, number>, faults: string[]): void {
+  const unique = new Set(log);
+  if (unique.size !== log.length) faults.push(`${room}: ${log.length - unique.size} ids stand in the log twice`);
+  for (const [id, seq] of acknowledged) {
+    if (log[seq - 1] !== id) faults.push(`${room}: ${id} was acknowledged at ${seq}, where there is ${log[seq - 1]}`);
+  }
+  // Publishers go on until they have an answer, so nothing is left of which they know nothing.
+  if (log.length !== acknowledged.size) {
+    faults.push(`${room}: ${log.length} in the log, ${acknowledged.size} acknowledged`);
+  }
+}
+
+function examine(watcher: Watcher, logs: Map<string, string[]>, result: Audit): void {
+  const who = `${watcher.habits.sub} (${watcher.kind})`;
+  for (const inbox of watcher.inboxes.values()) {
+    const missing = countMissing(inbox, logs.get(inbox.room) ?? []);
+    result.lost += missing;
+    if (missing > 0) result.faults.push(`${who} lacks ${missing} messages of ${inbox.room}`);
+  }
+  for (const fault of watcher.faults) result.faults.push(`${who}: ${fault}`);
+}
+
+function countMissing({ first, received }: Inbox, log: string[]): number {
+  if (first === undefined) return log.length;
+  let missing = 0;
+  for (let seq = first + 1; seq <= log.length; seq++) if (received.get(seq) !== log[seq - 1]) missing += 1;
+  return missing;
+}
