@@ -1,5 +1,6 @@
 // What became of everything that was acknowledged: whether each room's log has it, and each client.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Inbox } from "./inbox.ts";
 import { type Ledger, routeOf } from "./ledger.ts";
 import type { Server } from "./runtime.ts";
@@ -9,6 +10,9 @@ interface Page {
   messages: { id: string; seq: number }[];
   more: boolean;
 }
+
+/** How long the server may take to hear from its other rooms how far they are. */
+const STATUS_MS = 10_000;
 
 export interface Audit {
   /** Messages that a client is owed and does not have. */
@@ -26,6 +30,10 @@ export async function audit(server: Server, ledger: Ledger, watchers: Watcher[])
     compare(room, log, acknowledged, result.faults);
   }
   for (const watcher of watchers) examine(watcher, logs, result);
+  for (const [room, log] of logs) {
+    const wrong = log.length > 0 && (await misjudged(server, room, log, watchers));
+    if (wrong) result.faults.push(wrong);
+  }
   return result;
 }
 
@@ -41,12 +49,15 @@ async function readLog(server: Server, room: string, faults: string[]): Promise<
   }
 }
 
-async function read(server: Server, room: string, since: number): Promise<Page> {
+function read(server: Server, room: string, since: number): Promise<Page> {
+  return get(server, `${routeOf(room)}/messages?since=${since}&limit=1000`);
+}
+
+async function get<T>(server: Server, path: string): Promise<T> {
   const authorization = `Bearer ${server.token({ sub: "backend", role: "service" })}`;
-  const url = server.url(`${routeOf(room)}/messages?since=${since}&limit=1000`);
-  const response = await fetch(url, { headers: { authorization } });
-  if (response.status !== 200) throw new Error(`${url}: ${response.status} ${await response.text()}`);
-  return (await response.json()) as Page;
+  const response = await fetch(server.url(path), { headers: { authorization } });
+  if (response.status !== 200) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+  return (await response.json()) as T;
 }
 
 function compare(room: string, log: string[], acknowledged: Map<string, number>, faults: string[]): void {
@@ -76,4 +87,30 @@ function countMissing({ first, received }: Inbox, log: string[]): number {
   let missing = 0;
   for (let seq = first + 1; seq <= log.length; seq++) if (received.get(seq) !== log[seq - 1]) missing += 1;
   return missing;
+}
+
+interface Status {
+  queued: number;
+  delivered: number;
+  confirmed: number;
+}
+
+/** What the server says wrongly of the newest message, which everybody has; it may take a moment to know that itself. */
+async function misjudged(
+  server: Server,
+  room: string,
+  log: string[],
+  watchers: Watcher[],
+): Promise<string | undefined> {
+  const direct = watchers.filter(({ habits }) => habits.room === room);
+  const follow = watchers.filter(({ habits }) => habits.rooms?.includes(room));
+  const atLeast = direct.filter(({ habits }) => habits.acks).length;
+  for (const deadline = performance.now() + STATUS_MS; ; await sleep(100)) {
+    const { queued, delivered, confirmed } = await get<Status>(server, `${routeOf(room)}/messages/${log.at(-1)}`);
+    if (queued === 0 && delivered + confirmed === direct.length + follow.length && confirmed >= atLeast)
+      return undefined;
+    if (performance.now() < deadline) continue;
+    const judged = `${queued} queued, ${delivered} delivered, ${confirmed} confirmed`;
+    return `${room}: ${judged}, of ${direct.length} here (${atLeast} confirm) and ${follow.length} that follow`;
+  }
 }

@@ -15,7 +15,8 @@ export interface Message {
 
 interface Taken {
   id: string;
-  seq: number;
+  /** None if the message is not kept. */
+  seq?: number;
   duplicate?: boolean;
 }
 
@@ -77,12 +78,18 @@ export class Publisher {
   #check(room: string, messages: Message[], taken: Taken[], attempt: number): void {
     const [asked, answered] = [messages, taken].map((list) => list.map(({ id }) => id).join());
     if (asked !== answered) this.faults.push(`${room}: asked for ${asked}, answered for ${answered}`);
-    for (const { id, seq, duplicate } of taken) {
-      if (duplicate) this.duplicates += 1;
-      const known = this.#ledger.rooms.get(room)?.has(id) ?? false;
-      if (duplicate && attempt === 0 && !known) this.faults.push(`${room}: ${id} is new, and called a duplicate`);
-      if (!duplicate && known) this.faults.push(`${room}: ${id} was taken twice`);
+    for (const [n, { id, seq, duplicate = false }] of taken.entries()) {
+      if ((seq === undefined) !== (messages[n]?.ephemeral ?? false)) this.faults.push(`${room}: ${id} got ${seq}`);
+      if (seq === undefined) continue;
+      this.#checkDuplicate(room, id, duplicate, attempt > 0);
       this.#ledger.acknowledge(room, id, seq);
     }
+  }
+
+  #checkDuplicate(room: string, id: string, duplicate: boolean, again: boolean): void {
+    if (duplicate) this.duplicates += 1;
+    const known = this.#ledger.rooms.get(room)?.has(id) ?? false;
+    if (duplicate && !again && !known) this.faults.push(`${room}: ${id} is new, and called a duplicate`);
+    if (!duplicate && known) this.faults.push(`${room}: ${id} was taken twice`);
   }
 }

@@ -184,17 +184,18 @@ class Storm {
       requests: sum(({ requests }) => requests),
       retries: sum(({ retries }) => retries),
       duplicates: sum(({ duplicates }) => duplicates),
-      longestRecoveryMs: Math.max(...this.#watchers.flatMap(({ recoveries }) => recoveries)),
+      longestRecoveryMs: Math.max(0, ...this.#watchers.flatMap(({ recoveries }) => recoveries)),
       watchers: this.#watchers,
     };
   }
 }
 
-/** Mostly one message, sometimes many. */
+/** Mostly one message, sometimes many; some of them are not to be kept. */
 function batch(name: string, random: Random): Message[] {
   const length = random.chance(0.7) ? 1 : random.whole(2, MOST_IN_ARRAY);
   return Array.from({ length }, (_, n) => {
     const priority = random.chance(0.8) ? "normal" : random.pick(["critical", "low"]);
-    return { type: "step", id: `${name}-${n}`, priority, data: { priority, text: "x".repeat(random.whole(0, 400)) } };
+    const data = { priority, text: "x".repeat(random.whole(0, 400)) };
+    return { type: "step", id: `${name}-${n}`, priority, data, ...(random.chance(0.05) && { ephemeral: true }) };
   });
 }
