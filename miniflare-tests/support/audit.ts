@@ -31,8 +31,10 @@ export async function audit(server: Server, ledger: Ledger, watchers: Watcher[])
   }
   for (const watcher of watchers) examine(watcher, logs, result);
   for (const [room, log] of logs) {
-    const wrong = log.length > 0 && (await misjudged(server, room, log, watchers));
-    if (wrong) result.faults.push(wrong);
+    const deadline = performance.now() + STATUS_MS;
+    const wrong = [log.length > 0 && (await misjudged(server, room, log, watchers, deadline))];
+    wrong.push(await haunted(server, room, watchers, deadline));
+    result.faults.push(...wrong.filter((fault) => typeof fault === "string"));
   }
   return result;
 }
@@ -101,16 +103,34 @@ async function misjudged(
   room: string,
   log: string[],
   watchers: Watcher[],
+  deadline: number,
 ): Promise<string | undefined> {
   const direct = watchers.filter(({ habits }) => habits.room === room);
   const follow = watchers.filter(({ habits }) => habits.rooms?.includes(room));
   const atLeast = direct.filter(({ habits }) => habits.acks).length;
-  for (const deadline = performance.now() + STATUS_MS; ; await sleep(100)) {
+  for (;;) {
     const { queued, delivered, confirmed } = await get<Status>(server, `${routeOf(room)}/messages/${log.at(-1)}`);
     if (queued === 0 && delivered + confirmed === direct.length + follow.length && confirmed >= atLeast)
       return undefined;
-    if (performance.now() < deadline) continue;
     const judged = `${queued} queued, ${delivered} delivered, ${confirmed} confirmed`;
-    return `${room}: ${judged}, of ${direct.length} here (${atLeast} confirm) and ${follow.length} that follow`;
+    const fault = `${room}: ${judged}, of ${direct.length} here (${atLeast} confirm) and ${follow.length} that follow`;
+    if (performance.now() > deadline) return fault;
+    await sleep(100);
+  }
+}
+
+/** Sockets that the server believes to be open, and nobody has. */
+async function haunted(
+  server: Server,
+  room: string,
+  watchers: Watcher[],
+  deadline: number,
+): Promise<string | undefined> {
+  const open = watchers.filter(({ habits }) => habits.room === room).length;
+  for (;;) {
+    const { connections } = await get<{ connections: number }>(server, `/api/v1/ws/health?room=${room}`);
+    if (connections === open) return undefined;
+    if (performance.now() > deadline) return `${room}: ${connections} connections, and only ${open} clients`;
+    await sleep(100);
   }
 }

@@ -12,6 +12,8 @@ export interface Frame {
   id: string;
   room?: string;
   seq?: number;
+  /** Of a batch. */
+  messages?: Frame[];
 }
 
 /** How long a frame may take before a test is given up: it fails a hanging test, it measures nothing. */

@@ -104,8 +104,9 @@ class Storm {
   async #rage(): Promise<void> {
     const publishing = this.#publishers.map((publisher, n) => this.#publish(publisher, `p${n}`, this.#random.fork()));
     const cutting = this.#cut(this.#random.fork());
-    const random = this.#random.fork();
+    const [random, end] = [this.#random.fork(), performance.now() + 1_000 * this.#weather.seconds];
     while (this.#kills < this.#weather.kills - 1) await this.#kill(random);
+    await sleep(Math.max(0, end - performance.now()));
     this.#publishing = false;
     await Promise.all(publishing);
     if (this.#kills < this.#weather.kills) await this.#kill(random);

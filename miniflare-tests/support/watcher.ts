@@ -39,6 +39,7 @@ const ACK_MS = 100;
 const FIRST_PAUSE_MS = 1_000;
 const HANDSHAKE_MS = 10_000;
 const ABANDONED_MS = 1_000;
+const NOTICED_MS = 250;
 
 export class Watcher {
   readonly habits: Habits;
@@ -63,6 +64,8 @@ export class Watcher {
   #bound = FIRST_PAUSE_MS;
   #unconfirmed = new Map<string, number>();
   #timers = new Set<NodeJS.Timeout>();
+  #pinging = false;
+  #whenAnswered: (() => void) | undefined;
 
   constructor(server: Server, habits: Habits, random: Random, heads: Heads) {
     this.#server = server;
@@ -120,10 +123,17 @@ export class Watcher {
     socket.on("close", () => this.#lost(socket, this.#pause()));
   }
 
-  /** Pulls the plug: no closing frame goes out. It stays away for so long, if it says so. */
+  /**
+   * Pulls the plug: no closing frame goes out. It stays away for so long, if it says so. Not while a ping is under way:
+   * a connection that breaks while workerd answers one by itself stays open for the worker for ever (workerd#1187).
+   */
   cut(awayMs?: number): void {
     const socket = this.#socket;
     if (!socket) return;
+    if (this.#pinging) {
+      this.#whenAnswered = () => this.cut(awayMs);
+      return;
+    }
     if (awayMs !== undefined) this.#lost(socket, awayMs, awayMs);
     socket.terminate();
   }
@@ -171,13 +181,17 @@ export class Watcher {
     this.#socket = undefined;
     this.#target = undefined;
     this.#unconfirmed.clear();
+    [this.#pinging, this.#whenAnswered] = [false, undefined];
     this.#lostAt ??= performance.now() + awayMs;
     this.#later(pauseMs, () => this.connect());
   }
 
-  /** Any time up to a bound that doubles with each failure. */
+  /**
+   * Any time up to a bound that doubles with each failure. Who brings no cursor gives the server time to notice that it
+   * is gone: before that it would be a second tab, which hears what comes from now on.
+   */
   #pause(): number {
-    const pause = this.#random.between(0, this.#bound);
+    const pause = this.#random.between(this.habits.cursor === false ? NOTICED_MS : 0, this.#bound);
     this.#bound = Math.min(this.#bound * 2, this.habits.longestPauseMs ?? 60_000);
     return pause;
   }
@@ -203,6 +217,7 @@ export class Watcher {
     else if (type === "connection" || type === "connection_established") this.#welcomed(socket, data);
     else if (type === "subscribed") this.#begin(data);
     else if (type === "error") this.#refuse(socket, data);
+    else if (type === "pong") this.#answered();
   }
 
   #take(socket: WebSocket, frame: Published): void {
@@ -275,7 +290,13 @@ export class Watcher {
   #ping(socket: WebSocket, ms: number): void {
     if (socket !== this.#socket || socket.readyState !== WebSocket.OPEN) return;
     socket.send(PING);
+    this.#pinging = true;
     this.#later(ms, () => this.#ping(socket, ms));
+  }
+
+  #answered(): void {
+    this.#pinging = false;
+    this.#whenAnswered?.();
   }
 }
 
