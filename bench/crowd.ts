@@ -19,12 +19,12 @@ export class Crowd {
   #frames = 0;
   #acks: NodeJS.Timeout[] = [];
 
-  /** So many users, each with one socket, who hear the room. The query goes with each of their upgrades. */
-  static async gather(server: Server, room: string, size: number, manner: Manner, query = ""): Promise<Crowd> {
+  /** So many users, each with one socket, who hear the room. */
+  static async gather(server: Server, room: string, size: number, manner: Manner): Promise<Crowd> {
     const crowd = new Crowd();
     for (let n = 0; n < size; n += TOGETHER) {
       const some = Array.from({ length: Math.min(TOGETHER, size - n) }, (_, m) => `listener-${n + m}`);
-      await Promise.all(some.map((sub) => crowd.#join(server, room, sub, manner, query)));
+      await Promise.all(some.map((sub) => crowd.#join(server, room, sub, manner)));
     }
     return crowd;
   }
@@ -42,8 +42,8 @@ export class Crowd {
     for (const socket of this.#sockets) socket.terminate();
   }
 
-  async #join(server: Server, room: string, sub: string, manner: Manner, query: string): Promise<void> {
-    const path = `${manner === "follow" ? "/api/v1/ws" : routeOf(room)}${manner === "confirm" ? "?acks=true" : query}`;
+  async #join(server: Server, room: string, sub: string, manner: Manner): Promise<void> {
+    const path = manner === "follow" ? "/api/v1/ws" : `${routeOf(room)}${manner === "confirm" ? "?acks=true" : ""}`;
     const headers = { authorization: `Bearer ${server.token({ sub })}` };
     const socket = new WebSocket(server.url(path, "ws"), ["cidadao.v1"], { headers, perMessageDeflate: false });
     this.#sockets.push(socket);
