@@ -13,6 +13,7 @@ npm run chaos -- [options]
 
 Publishes into rooms full of clients while workerd, its storage on disk, is killed with SIGKILL and connections break.
 Then it compares every room's log and every client with what was acknowledged. Ends with 1 if anything is not right.
+Who brings no cursor and confirms nothing may miss what was on its way when its connection or the runtime broke.
 
   --kills N       how often workerd is killed (${DEFAULTS.kills})
   --seconds N     for how long there is publishing (${DEFAULTS.seconds})
@@ -33,6 +34,7 @@ function print(report: Report): void {
     ["deliveries", total(report.watchers, ({ deliveries }) => deliveries)],
     ["  again on the wire, dropped", total(report.watchers, ({ duplicates }) => duplicates)],
     ["lost", report.lost],
+    ["on their way to who never says", report.missed],
     ["longest recovery", `${(report.longestRecoveryMs / 1_000).toFixed(1)} s`],
     ["refusals", refusals(report.watchers)],
   ]);

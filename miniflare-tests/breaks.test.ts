@@ -1,5 +1,5 @@
-// What was on its way when a connection broke, or when the runtime was killed, comes again: also to who keeps no cursor.
-// A socket that reads nothing stands for what is on its way.
+// What was on its way when a connection broke, or when the runtime was killed, comes again to who confirms, also without
+// a cursor; and to who pings, as far as its last ping tells. A socket that reads nothing stands for what is on its way.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -13,12 +13,14 @@ const COUNT = 20;
 const SUBSCRIBE = { type: "subscribe", data: { investigation_id: "1" } };
 const PING = '{"type":"ping"}';
 
-/** How a client hears the room: the address of its connection, and what it says first. */
-const MANNERS = {
-  "who watches": { path: routeOf(ROOM) },
+/** How a client that confirms hears the room: the address of its connection, and whether it subscribes there. */
+const CONFIRMING = {
   "who watches and confirms": { path: `${routeOf(ROOM)}?acks=true` },
-  "who follows": { path: "/api/v1/ws", subscribe: true },
   "who follows and confirms": { path: "/api/v1/ws?acks=true", subscribe: true },
+};
+const PINGING = {
+  "who watches and pings": { path: routeOf(ROOM) },
+  "who follows and pings": { path: "/api/v1/ws", subscribe: true },
 };
 
 type Manner = { path: string; subscribe?: boolean };
@@ -69,7 +71,7 @@ async function hearsAgain(runtime: Runtime, manner: Manner, count: number): Prom
 const ENDS = { "the connection breaks": breakOff, "the runtime is killed": crash };
 
 for (const [end, happens] of Object.entries(ENDS)) {
-  for (const [who, manner] of Object.entries(MANNERS)) {
+  for (const [who, manner] of Object.entries(CONFIRMING)) {
     test(`${end}: ${who} hears an array that was on its way`, async () => {
       await using runtime = await Runtime.start();
       const { client } = await hear(runtime, manner);
@@ -84,11 +86,7 @@ for (const [end, happens] of Object.entries(ENDS)) {
     test(`${end}: ${who} hears what was on its way from many requests`, async () => {
       await using runtime = await Runtime.start();
       const { client } = await hear(runtime, manner);
-      client.send(PING);
-      assert.equal((await client.next()).type, "pong");
       client.socket.pause();
-      // Not in the same millisecond: that would count as heard.
-      await pause(10);
       for (let n = 0; n < COUNT; n++) await publish(runtime, messages(1));
       await happens(runtime, client);
       await hearsAgain(runtime, manner, COUNT);
@@ -109,9 +107,26 @@ for (const [end, happens] of Object.entries(ENDS)) {
   }
 }
 
-test("an upgrade that the client gave up takes nothing from it", async () => {
+for (const [who, manner] of Object.entries(PINGING)) {
+  test(`the connection breaks: ${who} hears what was sent after its last ping`, async () => {
+    await using runtime = await Runtime.start();
+    const { client } = await hear(runtime, manner);
+    client.send(PING);
+    assert.equal((await client.next()).type, "pong");
+    client.socket.pause();
+    // Not in the same millisecond: that would count as heard.
+    await pause(10);
+    await publish(runtime, messages(COUNT));
+    // A message that is delivered to who follows must be there before its connection ends.
+    await pause(500);
+    await breakOff(runtime, client);
+    await hearsAgain(runtime, manner, COUNT);
+  });
+}
+
+test("an upgrade that the client gave up takes nothing from who confirms", async () => {
   await using runtime = await Runtime.start();
-  const manner = MANNERS["who watches"];
+  const manner = CONFIRMING["who watches and confirms"];
   const { client: before } = await hear(runtime, manner);
   await before.close();
   await publish(runtime, messages(COUNT));

@@ -14,24 +14,29 @@ interface Page {
 /** How long the server may take to hear from its other rooms how far they are. */
 const STATUS_MS = 10_000;
 
+/** How long a message may be on its way from the server to a client. */
+const ON_ITS_WAY_MS = 3_000;
+
 export interface Audit {
   /** Messages that a client is owed and does not have. */
   lost: number;
+  /** Messages that were on their way when a connection broke, to clients that never say how far they are. */
+  missed: number;
   faults: string[];
 }
 
 /** Compares the logs with what was acknowledged, and what the clients have with the logs. */
 export async function audit(server: Server, ledger: Ledger, watchers: Watcher[]): Promise<Audit> {
-  const result: Audit = { lost: 0, faults: [...ledger.faults] };
+  const result: Audit = { lost: 0, missed: 0, faults: [...ledger.faults] };
   const logs = new Map<string, string[]>();
   for (const [room, acknowledged] of ledger.rooms) {
     const log = await readLog(server, room, result.faults);
     logs.set(room, log);
     compare(room, log, acknowledged, result.faults);
   }
-  for (const watcher of watchers) examine(watcher, logs, result);
+  for (const watcher of watchers) examine(watcher, logs, ledger, result);
+  const deadline = performance.now() + STATUS_MS;
   for (const [room, log] of logs) {
-    const deadline = performance.now() + STATUS_MS;
     const wrong = [log.length > 0 && (await misjudged(server, room, log, watchers, deadline))];
     wrong.push(await haunted(server, room, watchers, deadline));
     result.faults.push(...wrong.filter((fault) => typeof fault === "string"));
@@ -74,21 +79,27 @@ function compare(room: string, log: string[], acknowledged: Map<string, number>,
   }
 }
 
-function examine(watcher: Watcher, logs: Map<string, string[]>, result: Audit): void {
+function examine(watcher: Watcher, logs: Map<string, string[]>, ledger: Ledger, result: Audit): void {
   const who = `${watcher.habits.sub} (${watcher.kind})`;
   for (const inbox of watcher.inboxes.values()) {
-    const missing = countMissing(inbox, logs.get(inbox.room) ?? []);
-    result.lost += missing;
-    if (missing > 0) result.faults.push(`${who} lacks ${missing} messages of ${inbox.room}`);
+    const missing = missingFrom(inbox, logs.get(inbox.room) ?? []);
+    const lost = missing.filter((seq) => watcher.isSure || !wasOnItsWay(watcher, ledger.time(inbox.room, seq)));
+    result.lost += lost.length;
+    result.missed += missing.length - lost.length;
+    if (lost.length > 0)
+      result.faults.push(`${who} lacks ${lost.length} messages of ${inbox.room}, from ${lost[0]} on`);
   }
   for (const fault of watcher.faults) result.faults.push(`${who}: ${fault}`);
 }
 
-function countMissing({ first, received }: Inbox, log: string[]): number {
-  if (first === undefined) return log.length;
-  let missing = 0;
-  for (let seq = first + 1; seq <= log.length; seq++) if (received.get(seq) !== log[seq - 1]) missing += 1;
-  return missing;
+function missingFrom({ first = 0, received }: Inbox, log: string[]): number[] {
+  const owed = log.map((id, index) => ({ id, seq: index + 1 })).filter(({ seq }) => seq > first);
+  return owed.filter(({ id, seq }) => received.get(seq) !== id).map(({ seq }) => seq);
+}
+
+/** Whether it was sent shortly before a connection broke: live, or among what that connection was to make up for. */
+function wasOnItsWay({ lives }: Watcher, time: number): boolean {
+  return lives.some(({ from, to }) => time <= to && to - Math.max(from, time) <= ON_ITS_WAY_MS);
 }
 
 interface Status {

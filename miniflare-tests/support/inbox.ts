@@ -29,20 +29,24 @@ export class Inbox {
   duplicates = 0;
   readonly faults: string[] = [];
   #order: Order;
+  #sure: boolean;
   #above = new Set<number>();
   #ids = new Set<string>();
   #newest = new Map<string, number>();
 
-  constructor(room: string, order: Order) {
+  /** Who is `sure` to get everything may not find that messages are missing. */
+  constructor(room: string, order: Order, sure: boolean) {
     this.room = room;
     this.#order = order;
+    this.#sure = sure;
   }
 
   /** A welcome: everything after this position comes. */
   begin({ epoch, seq, recovered }: Position): void {
     if (this.first === undefined) this.#start(epoch, seq);
     if (recovered === false) this.faults.push(`${this.room}: not recovered, having ${this.floor}, at ${seq}`);
-    else if (seq > this.floor) this.faults.push(`${this.room}: goes on after ${seq}, but has only ${this.floor}`);
+    else if (seq > this.floor && this.#sure)
+      this.faults.push(`${this.room}: goes on after ${seq}, but has only ${this.floor}`);
     if (this.epoch !== epoch) this.faults.push(`${this.room}: the epoch was ${this.epoch}, and is ${epoch}`);
     if (seq > this.floor) this.#advance(seq);
     this.epoch = epoch;

@@ -15,6 +15,7 @@ export class Ledger {
   readonly faults: string[] = [];
   #ids = new Map<string, string>();
   #heads = new Map<string, number>();
+  #times = new Map<string, number>();
 
   /** How many messages were acknowledged. */
   get size(): number {
@@ -26,6 +27,11 @@ export class Ledger {
     return this.#heads.get(room) ?? 0;
   }
 
+  /** When it was first acknowledged that this place is taken. */
+  time(room: string, seq: number): number {
+    return this.#times.get(`${room} ${seq}`) ?? 0;
+  }
+
   acknowledge(room: string, id: string, seq: number): void {
     const known = this.#messages(room).get(id);
     const other = this.#ids.get(`${room} ${seq}`);
@@ -33,6 +39,7 @@ export class Ledger {
     if (other !== undefined && other !== id) this.faults.push(`${room}: ${seq} is the place of ${other} and of ${id}`);
     this.#messages(room).set(id, seq);
     this.#ids.set(`${room} ${seq}`, id);
+    if (other === undefined) this.#times.set(`${room} ${seq}`, performance.now());
     this.#heads.set(room, Math.max(this.head(room), seq));
   }
 

@@ -93,8 +93,8 @@ class Storm {
       await this.#settle("isSettled");
       await this.#rage();
       const late = await this.#settle("isCurrent");
-      const { lost, faults } = await audit(this.#runtime, this.#ledger, this.#watchers);
-      return this.#report({ lost, faults: [...late, ...faults] });
+      const found = await audit(this.#runtime, this.#ledger, this.#watchers);
+      return this.#report({ ...found, faults: [...late, ...found.faults] });
     } finally {
       for (const watcher of this.#watchers) watcher.stop();
     }
@@ -173,11 +173,12 @@ class Storm {
     return others.map(({ habits, kind }) => `${habits.sub} (${kind}) is not back after ${SETTLE_MS / 1_000} s`);
   }
 
-  #report({ lost, faults }: Audit): Report {
+  #report({ lost, missed, faults }: Audit): Report {
     const sum = (count: (publisher: Publisher) => number) =>
       this.#publishers.reduce((total, publisher) => total + count(publisher), 0);
     return {
       lost,
+      missed,
       faults: [...faults, ...this.#publishers.flatMap((publisher) => publisher.faults)],
       kills: this.#kills,
       cuts: this.#cuts,

@@ -49,6 +49,8 @@ export class Watcher {
   /** Milliseconds from each loss of the connection, or the end of an absence, until it had all that was known then. */
   readonly recoveries: number[] = [];
   connects = 0;
+  /** When each lost connection was dialled, and when it was lost. */
+  readonly lives: { from: number; to: number }[] = [];
   ephemeral = 0;
   #faults: string[] = [];
   readonly #server: Server;
@@ -64,6 +66,7 @@ export class Watcher {
   #bound = FIRST_PAUSE_MS;
   #unconfirmed = new Map<string, number>();
   #timers = new Set<NodeJS.Timeout>();
+  #dialled = 0;
   #pinging = false;
   #whenAnswered: (() => void) | undefined;
 
@@ -73,14 +76,19 @@ export class Watcher {
     this.#random = random;
     this.#heads = heads;
     // A room's own sockets get what leaves together by its priority; who subscribed gets all in order.
-    this.inboxes.set(habits.room, new Inbox(habits.room, "by priority"));
-    for (const room of habits.rooms ?? []) this.inboxes.set(room, new Inbox(room, "strict"));
+    this.inboxes.set(habits.room, new Inbox(habits.room, "by priority", this.isSure));
+    for (const room of habits.rooms ?? []) this.inboxes.set(room, new Inbox(room, "strict", this.isSure));
   }
 
   /** What sort of client it is, in words. */
   get kind(): string {
     const { rooms = [], cursor = true, acks = false } = this.habits;
     return `${rooms.length > 0 ? "follows" : "watches"}${cursor ? "" : ", no cursor"}${acks ? ", confirms" : ""}`;
+  }
+
+  /** Whether it is sure to get everything: it says how far it is, in one way or the other. */
+  get isSure(): boolean {
+    return this.habits.cursor !== false || this.habits.acks === true;
   }
 
   /** Whatever came that should not have. */
@@ -117,6 +125,7 @@ export class Watcher {
       perMessageDeflate: false,
     });
     this.#socket = socket;
+    this.#dialled = performance.now();
     this.#awaited = new Set(this.inboxes.keys());
     socket.on("message", (text) => this.#receive(socket, text.toString()));
     socket.on("error", () => {});
@@ -179,6 +188,7 @@ export class Watcher {
   #lost(socket: WebSocket, pauseMs: number, awayMs = 0): void {
     if (this.#socket !== socket) return;
     this.#socket = undefined;
+    this.lives.push({ from: this.#dialled, to: performance.now() });
     this.#target = undefined;
     this.#unconfirmed.clear();
     [this.#pinging, this.#whenAnswered] = [false, undefined];
