@@ -6,7 +6,7 @@ import { Failure, main, NODE, ROOT, run, say } from "./project.mjs";
 import { setup } from "./setup.mjs";
 
 const MAX_LINES = 500;
-const FOLDERS = ["src", "tests", "scripts", "miniflare-tests"];
+const FOLDERS = ["src", "tests", "scripts", "miniflare-tests", "bench"];
 const LANGUAGES = /\.(rs|ts|js|mjs|py)$/;
 
 const DENY = ["--", "-D", "warnings"];

@@ -12,6 +12,8 @@ export interface Frame {
   id: string;
   room?: string;
   seq?: number;
+  /** Of a batch. */
+  messages?: Frame[];
 }
 
 /** The messages of a frame, whether it is one or holds several. */

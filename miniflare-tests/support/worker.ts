@@ -2,7 +2,7 @@
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { type Claims, mint } from "./token.ts";
 
@@ -13,6 +13,8 @@ export const SECRET = "a secret for tests, at least 32 bytes long";
 export interface Options {
   /** Settings of the worker. The secret is set unless it is given as "". */
   settings?: Record<string, string>;
+  /** The folder of another build. */
+  build?: string;
   /** The build with the routes that break it, rather than the one that is deployed. */
   faults?: boolean;
 }
@@ -59,7 +61,7 @@ export class TestWorker implements AsyncDisposable {
 
   #launch(): Miniflare {
     const { settings = {}, faults = false } = this.#options;
-    const build = join(ROOT, faults ? "build-faults" : "build");
+    const build = resolve(ROOT, this.#options.build ?? (faults ? "build-faults" : "build"));
     return new Miniflare(
       convertV4MiniflareOptions({
         name: "realtime",
