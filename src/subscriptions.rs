@@ -296,15 +296,17 @@ impl<S: Sql> Subscriptions<S> {
         Ok(upstream.waiting.keys().copied().collect())
     }
 
-    /// Whether a room is being asked to be followed. Answers to what is asked no more are nobody's.
-    pub fn awaits(&self, room: &RoomName) -> bool {
-        self.upstreams.get(room).is_some_and(|upstream| matches!(upstream.link, Link::AskedToFollow(_)))
+    /// Whether a room is being asked to be followed since then. Answers to what was asked before are nobody's.
+    pub fn awaits(&self, room: &RoomName, asked: Millis) -> bool {
+        let asked = Link::AskedToFollow(asked.plus(PATIENCE));
+        self.upstreams.get(room).is_some_and(|upstream| upstream.link == asked)
     }
 
     /// The room could not be asked to be followed. Returns who waited in vain; they are out.
-    pub fn refused(&mut self, room: &RoomName, now: Millis) -> Vec<ConnId> {
-        let Some(upstream) = self.upstreams.get_mut(room) else { return Vec::new() };
-        let Link::AskedToFollow(_) = upstream.link else { return Vec::new() };
+    pub fn refused(&mut self, room: &RoomName, asked: Millis, now: Millis) -> Vec<ConnId> {
+        let asked = Link::AskedToFollow(asked.plus(PATIENCE));
+        let upstream = self.upstreams.get_mut(room).filter(|upstream| upstream.link == asked);
+        let Some(upstream) = upstream else { return Vec::new() };
         upstream.link = Link::Pausing(now.plus(PAUSE));
         if self.attended.as_ref() == Some(room) {
             return Vec::new();
@@ -313,10 +315,10 @@ impl<S: Sql> Subscriptions<S> {
     }
 
     /// The room is not followed any more, or will find out that it is not wanted.
-    pub fn let_go(&mut self, room: &RoomName) {
-        let upstream = self.upstreams.get_mut(room);
-        let asked = upstream.filter(|upstream| matches!(upstream.link, Link::AskedToLetGo(_)));
-        asked.into_iter().for_each(|upstream| upstream.link = Link::NotFollowing);
+    pub fn let_go(&mut self, room: &RoomName, asked: Millis) {
+        let asked = Link::AskedToLetGo(asked.plus(PATIENCE));
+        let upstream = self.upstreams.get_mut(room).filter(|upstream| upstream.link == asked);
+        upstream.into_iter().for_each(|upstream| upstream.link = Link::NotFollowing);
     }
 
     /// Messages up to that one came from there. While a room is being asked it is wanted: somebody may want it yet, and a

@@ -170,9 +170,6 @@ impl<S: Sql> Room<S> {
         head: Cursor,
         confirmed: Option<Seq>,
     ) -> Result<(), StoreError> {
-        if !self.subscriptions.awaits(room) {
-            return Ok(());
-        }
         if let Some(seq) = confirmed {
             self.members.confirmed(room, Cursor { seq, ..head })?;
         }

@@ -61,15 +61,17 @@ impl<S: Sql> Room<S> {
     ) -> Result<(), StoreError> {
         let (head, now) = (self.log.head(), turn.moment.now);
         match (call, answer) {
-            (Call::Follow { .. }, Some(Answer::Following { head, confirmed })) => {
-                self.following(turn, room, head, confirmed)?;
+            (Call::Follow { asked, .. }, Some(Answer::Following { head, confirmed })) => {
+                if self.subscriptions.awaits(room, *asked) {
+                    self.following(turn, room, head, confirmed)?;
+                }
             }
-            (Call::Follow { .. }, _) => {
-                for conn in self.subscriptions.refused(room, now) {
+            (Call::Follow { asked, .. }, _) => {
+                for conn in self.subscriptions.refused(room, *asked, now) {
                     self.refuse(turn, conn, &Reject::Unavailable.into(), Some("subscribe"));
                 }
             }
-            (Call::Rest { .. } | Call::Unfollow { .. }, _) => self.subscriptions.let_go(room),
+            (Call::Rest { asked, .. } | Call::Unfollow { asked, .. }, _) => self.subscriptions.let_go(room, *asked),
             (Call::Read { conn, since, alive }, _) if self.place_of(*conn, room) != Some((*since, *alive)) => {}
             (Call::Read { conn, .. }, Some(Answer::Page { after, delivery, head })) => {
                 self.page_came(turn, *conn, after, &delivery, head)?;
