@@ -13,8 +13,8 @@ for (const [target, fault] of [
 ]) {
   test(`${fault} in ${target}: 500 for what was in flight, then all goes on`, async () => {
     await using worker = await TestWorker.start({ faults: true });
-    const open = () => Client.open(worker.url(`/api/v1/ws/chat/1?token=${worker.token({})}`, "ws"));
-    using client = await open();
+    const open = (sub: string) => Client.open(worker.url(`/api/v1/ws/chat/1?token=${worker.token({ sub })}`, "ws"));
+    using client = await open("ana");
     await worker.publish("/chat/1", { type: "before" });
     assert.equal((await client.next()).seq, 1);
 
@@ -32,7 +32,7 @@ for (const [target, fault] of [
     assert.equal(status, 200);
     const message = await client.next();
     assert.deepEqual([message.type, message.seq], ["after", 2]);
-    using another = await open();
+    using another = await open("bia");
     assert.equal(another.welcome?.data.seq, 2);
     assert.ok(worker.log.some((line) => line.includes(fault === "panic" ? "provoked" : "stack")));
   });

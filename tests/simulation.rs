@@ -19,7 +19,7 @@ use support::people::{Habit, People};
 use support::random::Random;
 
 /// How many schedules there are, and how long each is.
-const SEEDS: u64 = 3_000;
+const SEEDS: u64 = 1_000;
 const STEPS: usize = 90;
 
 const ROOMS: [&str; 2] = ["investigation:1", "chat:1"];
