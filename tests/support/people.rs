@@ -368,9 +368,15 @@ impl People {
         conn
     }
 
-    /// What is sent to an open socket counts as received by who neither keeps a cursor nor confirms, when the runtime dies.
+    /// What is sent to an open socket counts as received by who neither confirms nor has a cursor for it, when the runtime
+    /// dies. Of what is said to everybody nobody has one.
     fn may_die(&self, room: &str) -> bool {
-        let waits = |person: &Person| person.home == room && person.habit == Habit::KeepsNothing;
+        let trusts = |person: &Person| match person.habit {
+            Habit::KeepsCursor => person.is_general(),
+            Habit::Confirms => false,
+            Habit::KeepsNothing => true,
+        };
+        let waits = |person: &Person| person.home == room && trusts(person);
         let haunted = self.ghosts.iter().any(|ghost| self.world.home(*ghost).to_string() == room);
         !self.people.iter().any(|person| waits(person) && (person.cut || haunted))
     }
