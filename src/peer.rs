@@ -16,6 +16,8 @@ pub struct Peer {
     pub meter: Meter,
     /// When it was last heard, if it has ever sent a ping: who pings is expected to go on, or to say something else.
     pub pinged: Option<Millis>,
+    /// When the platform last said when it had answered a ping: what came later is not known here.
+    pub looked_up: Millis,
     /// Whether it has been told that its token is about to end.
     pub warned: bool,
     /// What it has been sent and has not confirmed, if it confirms.
@@ -50,7 +52,14 @@ pub enum Expiry {
 impl Peer {
     /// A socket that has done nothing yet.
     pub fn new(session: Session) -> Self {
-        Self { session, meter: Meter::default(), pinged: None, warned: false, flow: Flow::default() }
+        Self {
+            session,
+            meter: Meter::default(),
+            pinged: None,
+            looked_up: Millis(0),
+            warned: false,
+            flow: Flow::default(),
+        }
     }
 
     /// Whether it hears the room it was opened in as it speaks, having missed nothing.
@@ -59,12 +68,13 @@ impl Peer {
     }
 
     /// What it has been sent that has arrived, if its connection should be dead without our knowing: a client that pings
-    /// has got what was sent well before. One that never did has got everything, unless it has only just come.
-    pub fn heard(&self, now: Millis, limits: &Limits) -> Heard {
+    /// has got what was sent well before. One that never did has got everything, unless it had only just come when that
+    /// was looked up.
+    pub fn heard(&self, limits: &Limits) -> Heard {
         let since = self.session.live_since;
         match self.pinged.map(|at| Millis(at.0.saturating_sub(LATENCY))) {
             Some(alive) if since <= alive => Heard::Until(alive),
-            None if since.plus(limits.silence) <= now => Heard::Everything,
+            None if since.plus(limits.silence) <= self.looked_up => Heard::Everything,
             alive => Heard::Doubtful(alive),
         }
     }
@@ -75,7 +85,7 @@ impl Peer {
         if self.session.acks || now <= taken.plus(LATENCY / 2) {
             return;
         }
-        if !matches!(self.heard(now, limits), Heard::Doubtful(_)) {
+        if !matches!(self.heard(limits), Heard::Doubtful(_)) {
             self.session.sure = self.session.behind.unwrap_or(own);
             self.session.reaches.settle();
         }

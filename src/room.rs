@@ -116,7 +116,8 @@ impl<S: Sql> Room<S> {
         sockets: Vec<(Session, Option<Millis>)>,
         moment: &mut Moment,
     ) -> Result<Self, StoreError> {
-        let peer = |(session, pinged): (Session, _)| (session.conn, Peer { pinged, ..Peer::new(session) });
+        let looked_up = moment.now;
+        let peer = |(session, pinged): (Session, _)| (session.conn, Peer { pinged, looked_up, ..Peer::new(session) });
         let peers: BTreeMap<ConnId, Peer> = sockets.into_iter().map(peer).collect();
         let limits = &config.limits;
         let marks = Marks::open(sql.clone(), Epoch(moment.number()))?;
@@ -151,18 +152,19 @@ impl<S: Sql> Room<S> {
     pub fn handle(&mut self, turn: &mut Turn, input: Input) -> Result<(), StoreError> {
         match input {
             Input::Opened(session, pings) => {
-                self.pinged(pings);
+                self.looked_up(self.siblings_of(&session), pings, turn.moment.now);
                 self.opened(turn, session)?;
             }
             Input::Received(conn, text) => self.receive(turn, conn, &text)?,
             Input::ReceivedBinary(conn, bytes) => self.receive_binary(turn, conn, bytes)?,
             Input::Closed(session, farewell, pinged) => {
-                self.pinged(pinged.map(|at| (session.conn, at)).into_iter().collect());
+                let (conn, pings) = (session.conn, pinged.map(|at| (session.conn, at)).into_iter().collect());
+                self.looked_up(vec![conn], pings, turn.moment.now);
                 self.forget(turn, session, farewell)?;
             }
             Input::Returned(room, call, answer) => self.returned(turn, &room, &call, answer)?,
             Input::Swept(pings) => {
-                self.pinged(pings);
+                self.looked_up(self.peers.keys().copied().collect(), pings, turn.moment.now);
                 self.beat(turn);
                 self.sweep = Sweep::Now;
             }

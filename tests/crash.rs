@@ -181,3 +181,21 @@ fn a_storage_that_fails_in_the_middle_of_a_replay_loses_and_doubles_nothing() {
         }
     }
 }
+
+#[test]
+fn a_last_page_that_was_kept_as_sent_and_never_went_out_comes_again() {
+    let mut world = World::default();
+    let [ana, bia] = ["ana", "bia"].map(|user| world.join(ROOM, user));
+    world.leave(ana);
+    world.leave(bia);
+    world.tell(ROOM, 3);
+    world.pass(2_000);
+    let [first, second] = ["bia", "ana"].map(|user| world.join(ROOM, user));
+    assert_eq!((world.heard(first, ROOM), world.heard(second, ROOM)), (all(1, 3), vec![]), "a round later");
+    world.evict(ROOM);
+    world.doom(ROOM);
+    assert!(world.publish(ROOM, &json!({"type": "news"})).is_err());
+    let back = world.join(ROOM, "ana");
+    world.drain();
+    assert_eq!(world.heard(back, ROOM), all(1, 4));
+}

@@ -406,3 +406,27 @@ fn with_no_time_to_come_back_everybody_begins_now_and_is_not_counted() {
     world.publish(ROOM, &json!({"type": "news", "id": "b"})).unwrap();
     assert_eq!(world.status(ROOM, "b"), (0, 0, 0), "nobody will ever get it");
 }
+
+#[test]
+fn what_came_late_after_the_last_sign_of_life_comes_again_though_the_room_had_not_heard_of_that() {
+    let mut world = World::default();
+    let ana = world.connect("ana");
+    world.follow(ana, ROOM);
+    for pings in [true, false] {
+        world.cut(HOME);
+        world.tell(ROOM, 1);
+        world.pass(3_000);
+        if pings {
+            world.ping(ana);
+        }
+        world.pass(2_000);
+        world.mend(HOME);
+        world.pass(2 * MINUTE);
+    }
+    assert_eq!(world.heard(ana, ROOM), [1, 2]);
+    world.lose_signal(ana);
+    let back = world.connect("ana");
+    world.follow(back, ROOM);
+    world.drain();
+    assert_eq!(world.heard(back, ROOM), [1, 2]);
+}

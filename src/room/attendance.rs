@@ -142,7 +142,7 @@ impl<S: Sql> Room<S> {
         let mut siblings = self.siblings(who).peekable();
         if siblings.peek().is_some() {
             let arrived = |peer: &Peer| {
-                let (seq, alive) = self.arrived(peer, peer.heard(now, self.limits()));
+                let (seq, alive) = self.arrived(peer, peer.heard(self.limits()));
                 self.heard_by_then(seq, alive)
             };
             let least = siblings.map(arrived).collect::<Result<Vec<Seq>, _>>()?.into_iter().min();
@@ -189,7 +189,7 @@ impl<S: Sql> Room<S> {
         }
         let Some(peer) = self.peers.remove(&conn) else { return Ok(()) };
         let now = turn.moment.now;
-        let heard = if farewell == Farewell::Said { Heard::Everything } else { peer.heard(now, self.limits()) };
+        let heard = if farewell == Farewell::Said { Heard::Everything } else { peer.heard(self.limits()) };
         self.depart(&peer, heard, now)?;
         for room in self.subscriptions.heard_by(conn) {
             self.depart_from(&room, &peer, heard, now)?;
@@ -247,7 +247,7 @@ impl<S: Sql> Room<S> {
         }
         let who = peer.session.who();
         let siblings = self.siblings(&who).filter(|sibling| self.subscriptions.hears(room, sibling.session.conn));
-        let absence = |peer: &Peer| self.absence_of(room, &peer.session, peer.heard(now, self.limits()));
+        let absence = |peer: &Peer| self.absence_of(room, &peer.session, peer.heard(self.limits()));
         let least = siblings.filter_map(absence).min_by_key(|absence| (absence.alive, absence.cursor.seq));
         let come = self.subscriptions.cursor(room);
         let absence = match least {

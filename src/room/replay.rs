@@ -27,8 +27,8 @@ impl<S: Sql> Room<S> {
         self.replayed = now;
         let mut pages: BTreeMap<Seq, Rc<[Entry]>> = BTreeMap::new();
         let behind = self.peers.values().filter_map(|peer| Some((peer.session.conn, waiting_for(peer)?)));
-        let behind: Vec<(ConnId, Seq)> = behind.take(self.limits().pages_per_turn).collect();
-        for (conn, seq) in behind {
+        let (done, behind): (Vec<_>, Vec<_>) = behind.partition(|(_, seq)| self.sent() <= *seq);
+        for (conn, seq) in done.into_iter().chain(behind.into_iter().take(self.limits().pages_per_turn)) {
             let page = match pages.get(&seq) {
                 Some(page) => page.clone(),
                 None => pages.entry(seq).or_insert(self.page(seq, self.sent())?.into()).clone(),
@@ -54,7 +54,8 @@ impl<S: Sql> Room<S> {
         Ok(page)
     }
 
-    /// Sends a page. Without one there is a hole: the log has moved on while the client took its time.
+    /// Sends a page. Without one there is a hole: the log has moved on while the client took its time; or nothing is left.
+    /// That is written down a round after the last page, which might else have been written down and never sent.
     fn turn_page(&mut self, turn: &mut Turn, conn: ConnId, seq: Seq, page: &[Entry]) -> Result<(), StoreError> {
         let frames: Vec<Rc<str>> = page.iter().map(|entry| entry.frame.as_str().into()).collect();
         self.spread(turn, vec![conn], &frames);
@@ -69,7 +70,8 @@ impl<S: Sql> Room<S> {
         let (now, limits) = (turn.moment.now, &self.config.limits);
         page.first().into_iter().for_each(|first| peer.about_to_send(first.taken, now, seq, limits));
         peer.note_sent(&self.name, &sizes, limits);
-        peer.session.behind = (last < sent).then_some(last);
+        let unsure = !page.is_empty() && !peer.session.acks;
+        peer.session.behind = (last < sent || unsure).then_some(last);
         peer.stop_if_full(last);
         turn.attach(peer.session.clone());
         if peer.session.behind.is_some() {

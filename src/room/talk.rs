@@ -145,6 +145,14 @@ impl<S: Sql> Room<S> {
         Ok(())
     }
 
+    /// The platform says when it last answered a ping of these connections, of those that ever sent one.
+    pub(super) fn looked_up(&mut self, conns: Vec<ConnId>, pings: Vec<(ConnId, Millis)>, now: Millis) {
+        for conn in conns {
+            self.peers.entry(conn).and_modify(|peer| peer.looked_up = now);
+        }
+        self.pinged(pings);
+    }
+
     /// These connections were heard then.
     pub(super) fn pinged(&mut self, pings: Vec<(ConnId, Millis)>) {
         for (conn, heard) in pings {

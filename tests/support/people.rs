@@ -59,6 +59,15 @@ impl Person {
         self.home.starts_with("user:")
     }
 
+    /// Whether the server alone knows how far it is, in any room: of what is said to everybody nobody has a cursor.
+    fn is_trusted(&self) -> bool {
+        match self.habit {
+            Habit::KeepsCursor => self.is_general(),
+            Habit::Confirms => false,
+            Habit::KeepsNothing => true,
+        }
+    }
+
     /// Reads a frame.
     fn read(&mut self, frame: &Value) {
         match frame["type"].as_str().unwrap() {
@@ -162,9 +171,13 @@ impl People {
         }
     }
 
+    /// Somebody closes its socket. What a trusted one was sent is only known if its farewell is kept.
     pub(crate) fn leave(&mut self, random: &mut Random) {
         if let Some(place) = self.one(random, |person| person.conn.is_some() && !person.cut) {
             self.listen();
+            if self.people[place].is_trusted() {
+                self.world.sql(self.people[place].home).fail_after(0);
+            }
             let conn = self.close(place);
             self.world.leave(conn);
         }
@@ -271,7 +284,7 @@ impl People {
                 self.lose(conn);
             }
         }
-        for _ in 0..6 {
+        for _ in 0..16 {
             self.world.drain();
             self.hand_in();
             self.listen();
@@ -368,9 +381,9 @@ impl People {
         conn
     }
 
-    /// What is sent to an open socket counts as received by who neither keeps a cursor nor confirms, when the runtime dies.
+    /// What is sent to an open socket counts as received by those who are trusted, when the runtime dies.
     fn may_die(&self, room: &str) -> bool {
-        let waits = |person: &Person| person.home == room && person.habit == Habit::KeepsNothing;
+        let waits = |person: &Person| person.home == room && person.is_trusted();
         let haunted = self.ghosts.iter().any(|ghost| self.world.home(*ghost).to_string() == room);
         !self.people.iter().any(|person| waits(person) && (person.cut || haunted))
     }
