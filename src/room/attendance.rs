@@ -71,27 +71,29 @@ impl<S: Sql> Room<S> {
     /// Each socket knows how far it is in the rooms that it hears; who was behind goes on reading. One that does not know
     /// had not been told anything.
     fn remember_reaches(&mut self, now: Millis) -> Result<(), StoreError> {
-        let conns: Vec<ConnId> = self.peers.keys().copied().collect();
-        for (conn, room) in conns
-            .into_iter()
-            .flat_map(|conn| self.subscriptions.heard_by(conn).into_iter().map(move |room| (conn, room)))
-            .collect::<Vec<_>>()
-        {
-            match self.peers.get(&conn).and_then(|peer| peer.session.reaches.get(&room)) {
-                Some(reach) => {
-                    self.subscriptions.reached(&room, reach.seq);
-                    if reach.behind {
-                        // Others may be as far as this room had come, or further: no socket may tell.
-                        self.subscriptions.follow_again(&room);
-                        self.subscriptions.read_at(&room, conn, now);
-                    }
-                }
-                None if self.subscriptions.is_attended(&room) => {
-                    let want = self.want(&room, conn, None, now)?;
-                    self.subscriptions.begin_again(&room, conn, want);
-                }
-                None => drop(self.subscriptions.remove(&room, conn)?),
+        for conn in self.peers.keys().copied().collect::<Vec<_>>() {
+            for room in self.subscriptions.heard_by(conn) {
+                self.remember_reach(conn, &room, now)?;
             }
+        }
+        Ok(())
+    }
+
+    fn remember_reach(&mut self, conn: ConnId, room: &RoomName, now: Millis) -> Result<(), StoreError> {
+        match self.peers.get(&conn).and_then(|peer| peer.session.reaches.get(room)) {
+            Some(reach) => {
+                self.subscriptions.reached(room, reach.seq);
+                if reach.behind {
+                    // Others may be as far as this room had come, or further: no socket may tell.
+                    self.subscriptions.follow_again(room);
+                    self.subscriptions.read_at(room, conn, now);
+                }
+            }
+            None if self.subscriptions.is_attended(room) => {
+                let want = self.want(room, conn, None, now)?;
+                self.subscriptions.begin_again(room, conn, want);
+            }
+            None => drop(self.subscriptions.remove(room, conn)?),
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! What rooms ask of each other, and what they do with the answers.
 
+use std::rc::Rc;
+
 use super::Room;
 use crate::code::Reject;
 use crate::connections::ON_ITS_WAY;
@@ -59,43 +61,74 @@ impl<S: Sql> Room<S> {
         call: &Call,
         answer: Option<Answer>,
     ) -> Result<(), StoreError> {
-        let (head, now) = (self.log.head(), turn.moment.now);
-        match (call, answer) {
-            (Call::Follow { asked, .. }, Some(Answer::Following { head, confirmed })) => {
-                if self.subscriptions.awaits(room, *asked) {
-                    self.following(turn, room, head, confirmed)?;
-                }
+        match call {
+            Call::Follow { asked, .. } => self.follow_returned(turn, room, *asked, answer),
+            Call::Rest { asked, .. } | Call::Unfollow { asked, .. } => {
+                self.subscriptions.let_go(room, *asked);
+                Ok(())
             }
-            (Call::Follow { asked, .. }, _) => {
-                for conn in self.subscriptions.refused(room, *asked, now) {
+            Call::Read { conn, since, alive } if self.place_of(*conn, room) == Some((*since, *alive)) => match answer {
+                Some(Answer::Page { after, delivery, head }) => self.page_came(turn, *conn, after, &delivery, head),
+                Some(Answer::Lost(head)) => self.page_lost(turn, *conn, room, head),
+                _ => self.page_failed(turn, *conn, room),
+            },
+            Call::Deliver(sent) => self.delivered(turn, room, sent, answer),
+            Call::Alive { conns } => self.bury(conns, answer),
+            // A farewell that got lost is made up for when the user's connections are counted. Nobody waits for the others.
+            Call::Read { .. }
+            | Call::Pass(_)
+            | Call::Disconnect { .. }
+            | Call::HangUp { .. }
+            | Call::Issue(_)
+            | Call::Redeem { .. }
+            | Call::Release { .. }
+            | Call::Reserve { .. } => Ok(()),
+        }
+    }
+
+    fn follow_returned(
+        &mut self,
+        turn: &mut Turn,
+        room: &RoomName,
+        asked: Millis,
+        answer: Option<Answer>,
+    ) -> Result<(), StoreError> {
+        match answer {
+            Some(Answer::Following { head, confirmed }) if self.subscriptions.awaits(room, asked) => {
+                self.following(turn, room, head, confirmed)?;
+            }
+            Some(Answer::Following { .. }) => {}
+            _ => {
+                for conn in self.subscriptions.refused(room, asked, turn.moment.now) {
                     self.refuse(turn, conn, &Reject::Unavailable.into(), Some("subscribe"));
                 }
             }
-            (Call::Rest { asked, .. } | Call::Unfollow { asked, .. }, _) => self.subscriptions.let_go(room, *asked),
-            (Call::Read { conn, since, alive }, _) if self.place_of(*conn, room) != Some((*since, *alive)) => {}
-            (Call::Read { conn, .. }, Some(Answer::Page { after, delivery, head })) => {
-                self.page_came(turn, *conn, after, &delivery, head)?;
-            }
-            (Call::Read { conn, .. }, Some(Answer::Lost(head))) => self.page_lost(turn, *conn, room, head)?,
-            (Call::Read { conn, .. }, _) => self.page_failed(turn, *conn, room)?,
-            (Call::Deliver(sent), Some(Answer::Confirmed(seq))) => {
-                self.followers.returned(room, sent, Return::Confirmed(seq), head, now)?;
-            }
-            (Call::Deliver(sent), Some(Answer::Taken(seq))) => {
-                self.followers.returned(room, sent, Return::Taken(seq), head, now)?;
-            }
-            (Call::Deliver(sent), Some(Answer::NotFollowing)) => {
-                self.followers.returned(room, sent, Return::Unwanted, head, now)?;
-            }
-            (Call::Deliver(sent), _) => self.followers.failed(room, sent, now)?,
-            (Call::Alive { conns }, Some(Answer::Alive(alive))) => {
-                let dead = conns.iter().filter(|conn| !alive.contains(conn));
-                dead.copied().try_for_each(|conn| self.connections.remove(conn))?;
-            }
-            // A farewell that got lost is made up for when the user's connections are counted.
-            _ => {}
         }
         Ok(())
+    }
+
+    fn delivered(
+        &mut self,
+        turn: &Turn,
+        room: &RoomName,
+        sent: &Rc<Delivery>,
+        answer: Option<Answer>,
+    ) -> Result<(), StoreError> {
+        let (head, now) = (self.log.head(), turn.moment.now);
+        let answer = match answer {
+            Some(Answer::Confirmed(seq)) => Return::Confirmed(seq),
+            Some(Answer::Taken(seq)) => Return::Taken(seq),
+            Some(Answer::NotFollowing) => Return::Unwanted,
+            _ => return self.followers.failed(room, sent, now),
+        };
+        self.followers.returned(room, sent, answer, head, now)
+    }
+
+    /// Counts no longer the connections that their room does not know.
+    fn bury(&mut self, conns: &[ConnId], answer: Option<Answer>) -> Result<(), StoreError> {
+        let Some(Answer::Alive(alive)) = answer else { return Ok(()) };
+        let dead = conns.iter().filter(|conn| !alive.contains(conn));
+        dead.copied().try_for_each(|conn| self.connections.remove(conn))
     }
 
     /// Whether the user may open no further connection, and why. At the limit, the other rooms are asked which of those
