@@ -5,6 +5,7 @@ use crate::id::{RoomName, Seq};
 use crate::limits::Limits;
 use crate::meter::Meter;
 use crate::moment::Millis;
+use crate::reach::Reach;
 use crate::session::Session;
 
 /// One socket. What is not in its session may be forgotten: it then has its full allowance again, and may be warned twice.
@@ -36,6 +37,20 @@ pub enum Heard {
     Until(Millis),
     /// What is sure, of that what had been taken by then.
     Doubtful(Option<Millis>),
+}
+
+impl Heard {
+    /// What of a room has arrived at a socket that is so far in it: up to which message, and of that, if it says so, only
+    /// what had been taken by then.
+    pub const fn place(self, Reach { seq, sure, behind }: Reach, acks: bool) -> (Seq, Option<Millis>) {
+        match self {
+            _ if acks => (sure, None),
+            Self::Everything => (seq, None),
+            Self::Until(alive) if !behind => (seq, Some(alive)),
+            Self::Until(alive) => (sure, Some(alive)),
+            Self::Doubtful(alive) => (sure, alive),
+        }
+    }
 }
 
 /// What has to be done about a token.

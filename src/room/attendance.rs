@@ -9,6 +9,7 @@ use crate::members::{Absence, Who};
 use crate::moment::Millis;
 use crate::peer::{Heard, Peer};
 use crate::protocol::Start;
+use crate::reach::Reach;
 use crate::session::Session;
 use crate::sql::{Sql, StoreError};
 use crate::subscriptions::{Gone, Want};
@@ -158,13 +159,9 @@ impl<S: Sql> Room<S> {
 
     /// What of this room has arrived at a socket, or what of it had been taken by then.
     fn arrived(&self, Peer { session, .. }: &Peer, heard: Heard) -> (Seq, Option<Millis>) {
-        match heard {
-            _ if session.acks => (session.sure, None),
-            Heard::Everything => (session.behind.unwrap_or_else(|| self.sent()), None),
-            Heard::Until(alive) if session.behind.is_none() => (self.sent(), Some(alive)),
-            Heard::Until(alive) => (session.sure, Some(alive)),
-            Heard::Doubtful(alive) => (session.sure, alive),
-        }
+        let Session { behind, sure, acks, .. } = *session;
+        let seq = behind.unwrap_or_else(|| self.sent());
+        heard.place(Reach { seq, sure, behind: behind.is_some() }, acks)
     }
 
     /// What has surely arrived of all up to `seq`, from somebody who was last heard then.
@@ -225,13 +222,7 @@ impl<S: Sql> Room<S> {
     /// What of a room that it subscribed to has arrived at a socket, for who comes after it.
     fn absence_of(&self, room: &RoomName, session: &Session, heard: Heard) -> Option<Absence> {
         let (reach, Cursor { epoch, .. }) = (session.reaches.get(room)?, self.subscriptions.cursor(room)?);
-        let (seq, alive) = match heard {
-            _ if session.acks => (reach.sure, None),
-            Heard::Everything => (reach.seq, None),
-            Heard::Until(alive) if !reach.behind => (reach.seq, Some(alive)),
-            Heard::Until(alive) => (reach.sure, Some(alive)),
-            Heard::Doubtful(alive) => (reach.sure, alive),
-        };
+        let (seq, alive) = heard.place(reach, session.acks);
         Some(Absence { cursor: Cursor { epoch, seq }, alive })
     }
 
