@@ -120,7 +120,7 @@ impl<S: Sql> Room<S> {
         let peer = |(session, pinged): (Session, _)| (session.conn, Peer { pinged, looked_up, ..Peer::new(session) });
         let peers: BTreeMap<ConnId, Peer> = sockets.into_iter().map(peer).collect();
         let limits = &config.limits;
-        let marks = Marks::open(sql.clone(), Epoch(moment.number()))?;
+        let marks = Marks::open(sql.clone(), name.kind(), Epoch(moment.number()))?;
         let log = Log::open(sql.clone(), limits)?;
         let members = Members::open(sql.clone(), limits.offline_ttl);
         let most = limits.subscriptions_per_connection;

@@ -76,6 +76,14 @@ impl<S: Sql> Room<S> {
             Ok(ClientFrame::Refresh(token)) => self.refresh(turn, conn, &token)?,
             Ok(ClientFrame::Subscribe(room, cursor)) => self.subscribe(turn, conn, &room, cursor)?,
             Ok(ClientFrame::Unsubscribe(room)) => self.unsubscribe(turn, conn, &room)?,
+            Ok(
+                ClientFrame::Chat(_)
+                | ClientFrame::ChatCancel(_)
+                | ClientFrame::Presence(_)
+                | ClientFrame::Typing(_)
+                | ClientFrame::Upload(_)
+                | ClientFrame::UploadAbort(_),
+            ) => self.refuse(turn, conn, &Reject::UnknownType.into(), None),
         }
         Ok(())
     }
@@ -117,6 +125,7 @@ impl<S: Sql> Room<S> {
             }
         };
         (peer.session.expires, peer.session.rooms, peer.warned) = (claims.expires, claims.rooms, false);
+        peer.session.service = claims.service;
         turn.attach(peer.session.clone());
         let (session, own) = (peer.session.clone(), self.name.clone());
         if own.kind() != Kind::User && grants::check(session.rooms.as_ref(), &own).is_err() {
