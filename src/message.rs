@@ -87,6 +87,12 @@ impl Draft {
         Ok(draft)
     }
 
+    /// A message of the room's own.
+    pub fn new(kind: &str, data: &impl Serialize, id: Id) -> Self {
+        let (kind, data) = (kind.to_owned(), serde_json::value::to_raw_value(data).ok());
+        Self { kind, data, id: Some(id), timestamp: None, priority: None, ephemeral: None }
+    }
+
     /// Whether it is for those alone who hear the room now, and is not kept.
     pub fn is_ephemeral(&self) -> bool {
         self.ephemeral == Some(true)

@@ -1,10 +1,12 @@
 //! The frames of a connection: what clients send, what the server answers. Published messages are `message`'s.
 
+mod answer;
 mod chat;
 mod client;
 mod server;
 mod upload;
 
+pub use answer::{About, Fault, Said, Status};
 pub use chat::{Chat, Which};
 pub use client::{BadFrame, ClientFrame};
 pub use server::{ErrorData, ServerFrame, Start, Topic, error_body};

@@ -40,7 +40,14 @@ const FIRST: Version = Version { chat: &[], all: &[
     "CREATE TABLE tickets (secret TEXT PRIMARY KEY, until INTEGER NOT NULL, rights TEXT NOT NULL) WITHOUT ROWID",
 ]};
 
-const SECOND: Version = Version { all: &[], chat: &[] };
+const SECOND: Version = Version {
+    all: &[],
+    chat: &[
+        // Answers under way, and those that wait to be asked for.
+        "CREATE TABLE answers (id TEXT PRIMARY KEY, question TEXT NOT NULL, asked INTEGER, agent TEXT NOT NULL,
+            text TEXT NOT NULL) WITHOUT ROWID",
+    ],
+};
 
 /// The newest version.
 pub(crate) const VERSION: u64 = VERSIONS.len() as u64;

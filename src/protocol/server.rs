@@ -42,6 +42,18 @@ pub struct Start {
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", content = "data", rename_all = "snake_case")]
 pub enum ServerFrame<'a> {
+    /// What the client said is in the log.
+    Ack {
+        /// Its id.
+        id: &'a Id,
+        /// Where.
+        room: &'a RoomName,
+        /// Its place there.
+        seq: Seq,
+        /// Set when it had been said before.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        duplicate: bool,
+    },
     /// Welcome to one room.
     Connection {
         /// Always `connected`.
@@ -151,6 +163,8 @@ pub struct ErrorData<'a> {
     retry_after_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     original_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    original_id: Option<&'a Id>,
 }
 
 impl<'a> ErrorData<'a> {
@@ -163,7 +177,14 @@ impl<'a> ErrorData<'a> {
             retry: reject.retry(),
             retry_after_ms: refusal.wait,
             original_type,
+            original_id: None,
         }
+    }
+
+    /// The same, of the frame with that `id`.
+    #[must_use]
+    pub const fn of(self, original_id: Option<&'a Id>) -> Self {
+        Self { original_id, ..self }
     }
 }
 
