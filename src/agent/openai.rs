@@ -142,6 +142,7 @@ mod tests {
             let chunk = json!({"choices": [{"delta": {"content": "!"}, "finish_reason": reason}]});
             assert_eq!(answer.read(&chunk.to_string()), says("!"));
             assert_eq!(answer.read(r#"{"choices":[],"usage":{"total_tokens":9}}"#), None);
+            assert_eq!(answer.read(r#"{"choices":[{"delta":{},"finish_reason":null}]}"#), None);
             assert_eq!(answer.finished(), finished, "{reason}");
         }
     }
