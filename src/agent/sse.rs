@@ -1,7 +1,7 @@
 //! An event stream (`text/event-stream`, as the HTML standard has it), read as its bytes come.
 //!
 //! Most crates that read one are adapters of asynchronous streams. Two are not, `sse-core` (0.2) and `sse-parse` (0.1):
-//! both are new, and both go on after an event that is too long, where an answer must not lack a part unnoticed.
+//! both are new, and each is several times what is needed here, with dependencies of its own.
 
 use std::mem;
 
