@@ -168,11 +168,16 @@ impl Answer {
 
     /// The text, if it is time to write it down; from now on it is written.
     pub fn keep(&mut self, now: Millis) -> Option<&str> {
-        if self.kept == self.text.len() || now < self.written.plus(KEEPING) {
+        if now < self.keeping()? {
             return None;
         }
         (self.kept, self.written) = (self.text.len(), now);
         Some(&self.text)
+    }
+
+    /// When to write more of the text down, if there is more.
+    fn keeping(&self) -> Option<Millis> {
+        (self.kept < self.text.len()).then(|| self.written.plus(KEEPING))
     }
 
     /// When the agent has said nothing for too long, or not come to an end.
@@ -186,7 +191,7 @@ impl Answer {
             Source::Demo(_, due) => due,
             Source::Agent(..) => self.runs_out(limits),
         };
-        self.due(pause).map_or(next, |due| due.min(next))
+        [self.due(pause), self.keeping()].into_iter().flatten().fold(next, Millis::min)
     }
 }
 

@@ -5,6 +5,7 @@
 //!
 //! A newcomer reads [`protocol`], [`room`] and then whatever is of interest.
 
+pub mod agent;
 pub mod answer;
 pub mod answers;
 pub mod auth;

@@ -42,6 +42,8 @@ pub struct Limits {
     pub chat_chars: u64,
     /// Bytes of one answer, as JSON: 256 KiB, some 60,000 tokens. It is kept in memory and goes as one message.
     pub answer_bytes: u64,
+    /// Bytes of an agent's stream: 8 MiB, at some 300 for a token, of which 4 are text. It is kept until it ends.
+    pub agent_bytes: usize,
     /// Milliseconds between two parts of an answer that is being said: 40. A room whose sockets take longer to reach waits
     /// four times as long as that takes.
     pub answer_pause: u64,
@@ -122,6 +124,7 @@ impl Default for Limits {
             unacked_bytes: 1 << 20,
             chat_chars: 1_000,
             answer_bytes: 256 << 10,
+            agent_bytes: 8 << 20,
             answer_pause: 40,
             agent_silence: 30_000,
             answer_time: 300_000,

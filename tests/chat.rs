@@ -86,7 +86,10 @@ fn an_answer_is_told_as_it_grows_and_kept_as_one_message() {
     let (ana, bia) = (world.join(ROOM, "ana"), world.join(ROOM, "bia"));
     ask(&mut world, ana, "m1", "Oi?");
     let answer = last_asked(&world);
-    world.agent_says(&answer, &json!({"type": "agent_selected", "agent_id": "zumbi", "agent_name": "Zumbi dos Palmares"}));
+    world.agent_says(
+        &answer,
+        &json!({"type": "agent_selected", "agent_id": "zumbi", "agent_name": "Zumbi dos Palmares"}),
+    );
     world.agent_adds(&answer, "Olá, ");
     world.agent_adds(&answer, "mun");
     world.agent_adds(&answer, "do");
@@ -97,9 +100,14 @@ fn an_answer_is_told_as_it_grows_and_kept_as_one_message() {
     for conn in [ana, bia] {
         let frames = told(&mut world, conn, &["typing", "chat", "chat_complete"]);
         let frames: Vec<(String, Value)> = frames.into_iter().filter(|(_, data)| data["role"] != "user").collect();
-        let stages: Vec<&Value> = frames.iter().map(|(_, data)| &data["stage"]).filter(|stage| stage.is_string()).collect();
+        let stages: Vec<&Value> =
+            frames.iter().map(|(_, data)| &data["stage"]).filter(|stage| stage.is_string()).collect();
         assert_eq!(stages, ["asking", "agent_selected"]);
-        let chunks: Vec<&str> = frames.iter().filter(|(kind, _)| kind == "chat").map(|(_, data)| data["content"].as_str().unwrap()).collect();
+        let chunks: Vec<&str> = frames
+            .iter()
+            .filter(|(kind, _)| kind == "chat")
+            .map(|(_, data)| data["content"].as_str().unwrap())
+            .collect();
         assert_eq!(chunks, ["Olá, ", "mundo", "!"]);
         let whole = json!({"status": "completed", "role": "assistant", "content": "Olá, mundo!", "message_id": answer,
             "reply_to": "m1", "agent_id": "zumbi", "agent_name": "Zumbi dos Palmares", "suggested_actions": ["more"]});
@@ -129,7 +137,11 @@ fn who_comes_in_the_middle_gets_what_was_said_and_then_the_rest() {
     world.pass(100);
     for conn in [ana, bia, caio] {
         let frames = world.frames(conn);
-        assert_eq!(shown(&frames), [(answer.to_string(), "um dois três".to_owned(), "completed".to_owned())], "{frames:#?}");
+        assert_eq!(
+            shown(&frames),
+            [(answer.to_string(), "um dois três".to_owned(), "completed".to_owned())],
+            "{frames:#?}"
+        );
     }
 }
 
@@ -138,12 +150,12 @@ fn an_answer_that_died_with_the_runtime_is_closed_on_return() {
     let mut world = world();
     let ana = world.join(ROOM, "ana");
     ask(&mut world, ana, "m1", "Oi?");
-    let answer = last_asked(&world);
+    let (answer, epoch) = (last_asked(&world), world.epoch(ROOM));
     world.agent_adds(&answer, "um ");
     world.pass(3_000);
     world.agent_adds(&answer, "dois");
     world.crash(ROOM);
-    let ana = world.join(ROOM, "ana");
+    let ana = world.resume(ROOM, "ana", &epoch, 1);
     world.pass(100);
     let ends = told(&mut world, ana, &["chat_complete"]);
     assert_eq!((&ends[0].1["status"], &ends[0].1["content"]), (&json!("interrupted"), &json!("um ")));
@@ -175,4 +187,24 @@ fn the_demonstration_answers_where_no_agent_is_set() {
     assert!(text.contains("demonstração"), "{text}");
     assert_eq!(status, "completed");
     assert!(frames.iter().filter(|frame| frame["data"]["chunk"] == true).count() > 10);
+}
+
+#[test]
+fn a_client_of_today_that_missed_an_answer_gets_it_as_a_chunk() {
+    let mut world = world();
+    let ana = world.join(ROOM, "ana");
+    ask(&mut world, ana, "m1", "Oi?");
+    let answer = last_asked(&world);
+    world.leave(ana);
+    world.agent_adds(&answer, "Olá!");
+    world.agent_completes(&answer);
+    world.pass(1_000);
+    let (old, new) = (world.join(ROOM, "ana"), world.open(ROOM, "ana", &json!({"batches": true})));
+    world.pass(1_000);
+    let kinds = |frames: Vec<(String, Value)>| {
+        frames.into_iter().map(|(kind, data)| (kind, data["content"].clone())).collect::<Vec<_>>()
+    };
+    let [chunk, complete] = ["chat", "chat_complete"].map(|kind| (kind.to_owned(), json!("Olá!")));
+    assert_eq!(kinds(told(&mut world, old, &["chat", "chat_complete"])), [chunk, complete.clone()]);
+    assert_eq!(kinds(told(&mut world, new, &["chat", "chat_complete"])), [complete]);
 }

@@ -25,13 +25,16 @@ impl<S: Sql> Room<S> {
     /// An agent was heard.
     pub(super) fn heard_agent(&mut self, turn: &mut Turn, id: &Id, heard: Heard) -> Result<(), StoreError> {
         let now = turn.moment.now;
+        let most = self.limits().agent_bytes;
         let Some((_, answer)) = self.answers.get_mut(id) else { return Ok(()) };
         let events = match heard {
             Heard::Bytes(bytes) => answer.push(&bytes, now),
             Heard::End => answer.end().into_iter().collect(),
             Heard::Nothing(reject) => return self.fail(turn, id, &reject.into()),
         };
-        events.into_iter().try_for_each(|event| self.happened(turn, id, event))
+        let too_much = answer.read().is_some_and(|read| read > most);
+        events.into_iter().try_for_each(|event| self.happened(turn, id, event))?;
+        if too_much { self.fail(turn, id, &Reject::AgentFailed.because("The agent sent too much.")) } else { Ok(()) }
     }
 
     /// Goes on with all answers: tells what is new of them, ends those that cannot be had, asks what waits.
