@@ -116,6 +116,9 @@ fn connect(
         sure: Seq(0),
         live_since: Millis(0),
         reaches: Reaches::default(),
+        presence: query.presence().then_some(0),
+        state: None,
+        typing: None,
     };
     Ok(Admission::Connect(room, session, agreed))
 }
