@@ -454,7 +454,7 @@ fn watchers_know_the_truth_whatever_happens() {
     if let Some(seed) = number("SIMULATION_SEED") {
         return simulate(seed);
     }
-    for seed in 0..number("SIMULATION_SEEDS").unwrap_or(500) {
+    for seed in 0..number("SIMULATION_SEEDS").unwrap_or(300) {
         let result = std::panic::catch_unwind(|| simulate(seed));
         assert!(result.is_ok(), "SIMULATION_SEED={seed} shows it");
     }
