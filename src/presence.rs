@@ -90,7 +90,6 @@ fn listed<S: Serializer>(users: &Option<BTreeMap<Id, Option<String>>>, serialize
     serializer.collect_seq(users.iter().flatten().map(shown))
 }
 
-#[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
 fn verbatim<S: Serializer>(state: &Option<&str>, serializer: S) -> Result<S::Ok, S::Error> {
     let raw: Option<&RawValue> = state.and_then(|state| serde_json::from_str(state).ok());
     raw.serialize(serializer)

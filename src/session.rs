@@ -164,8 +164,8 @@ mod tests {
             reaches.set(&format!("chat:{n}").parse().unwrap(), Reach { seq: far, sure: far, behind: true });
         }
         for letter in ["\\", "ç", "中", "😀"] {
-            let letters = Limits::default().presence_state_bytes as usize / letter.len();
-            let state = Some(State { json: letter.repeat(letters), set: Millis(u64::MAX) });
+            let letters = Limits::default().presence_state_bytes / letter.len() as u64;
+            let state = Some(State { json: letter.repeat(letters.try_into().unwrap()), set: Millis(u64::MAX) });
             let limited = Session { rooms: rooms.clone(), reaches: reaches.clone(), state, ..session.clone() };
             let encoded = limited.encode();
             assert_eq!(Session::decode(&encoded), Some(limited));

@@ -405,7 +405,7 @@ impl Simulation {
                     _ => panic!("{frame}"),
                 }
             }
-            socket.state = socket.asked.take().or(socket.state.take());
+            socket.state = socket.asked.take().or_else(|| socket.state.take());
             if self.world.is_open(socket.conn) {
                 self.last_seen.insert(socket.user, self.world.now.0);
             }
