@@ -10,6 +10,7 @@
 mod support;
 
 use cidadao_realtime::id::ConnId;
+use cidadao_realtime::limits::Limits;
 use serde_json::{Value, json};
 use support::world::World;
 
@@ -122,6 +123,24 @@ fn the_end_is_told_after_a_sleep_and_once() {
     world.evict(CHAT);
     types(&mut world, conns[2], &json!({"isTyping": false}));
     assert_eq!(heard(&mut world, conns[0]), [begins("caio"), ends("caio")]);
+}
+
+#[test]
+fn who_still_reads_what_it_missed_does_without() {
+    let mut world = World::new(Limits { unacked_messages: 1, ..Limits::default() });
+    let ana = world.join(CHAT, "ana");
+    let bia = world.open(CHAT, "bia", &json!({"acks": true}));
+    world.tell(CHAT, 3);
+    world.frames(bia);
+    types(&mut world, ana, &json!({"isTyping": true}));
+    assert_eq!(world.frames(bia), Vec::<Value>::new(), "it may be far behind");
+    world.ack(bia, CHAT, 2);
+    world.pass(1_000);
+    world.ack(bia, CHAT, 3);
+    world.pass(2_000);
+    world.frames(bia);
+    types(&mut world, ana, &json!({"isTyping": true}));
+    assert_eq!(heard(&mut world, bia), [begins("ana")]);
 }
 
 #[test]
