@@ -5,8 +5,10 @@
 //!
 //! A newcomer reads [`protocol`], [`room`] and then whatever is of interest.
 
+pub mod asker;
 pub mod auth;
 pub mod batch;
+pub mod chat_session;
 pub mod code;
 pub mod config;
 pub mod connections;

@@ -87,6 +87,12 @@ impl Draft {
         Ok(draft)
     }
 
+    /// What a room says of its own accord to those who hear it now.
+    pub(crate) fn own(kind: &str, data: &impl Serialize) -> Self {
+        let data = serde_json::value::to_raw_value(data).ok();
+        Self { kind: kind.to_owned(), data, id: None, timestamp: None, priority: None, ephemeral: Some(true) }
+    }
+
     /// Whether it is for those alone who hear the room now, and is not kept.
     pub fn is_ephemeral(&self) -> bool {
         self.ephemeral == Some(true)

@@ -9,6 +9,7 @@ mod links;
 mod publish;
 mod replay;
 mod report;
+mod sessions;
 mod talk;
 
 use std::collections::BTreeMap;
@@ -17,11 +18,12 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
+use crate::chat_session::ChatSession;
 use crate::code::Refusal;
 use crate::config::Config;
 use crate::connections::Connections;
 use crate::followers::Followers;
-use crate::id::{ConnId, Epoch, Id, RoomName, Seq};
+use crate::id::{ConnId, Epoch, Id, Kind, RoomName, Seq};
 use crate::limits::Limits;
 use crate::log::Log;
 use crate::marks::Marks;
@@ -99,6 +101,8 @@ pub struct Room<S> {
     subscriptions: Subscriptions<S>,
     connections: Connections<S>,
     tickets: Tickets<S>,
+    /// What is known of a chat session; in rooms of other kinds there is none.
+    session: Option<ChatSession<S>>,
     batch: Batch,
     sweep: Sweep,
     /// Connections that were to be closed and are not here: they may be on their way.
@@ -128,6 +132,8 @@ impl<S: Sql> Room<S> {
         let noted = marks.noted().max(log.progress());
         let followers = Followers::open(sql.clone(), noted.settled)?;
         let connections = Connections::open(sql.clone())?;
+        let chat = name.kind() == Kind::Chat;
+        let session = chat.then(|| ChatSession::open(sql.clone())).transpose()?;
         let mut room = Self {
             name,
             config,
@@ -139,6 +145,7 @@ impl<S: Sql> Room<S> {
             subscriptions,
             connections,
             tickets: Tickets::open(sql),
+            session,
             batch: Batch::default(),
             sweep: Sweep::Now,
             replayed: Millis(0),
@@ -153,7 +160,9 @@ impl<S: Sql> Room<S> {
         match input {
             Input::Opened(session, pings) => {
                 self.looked_up(self.siblings_of(&session), pings, turn.moment.now);
-                self.opened(turn, session)?;
+                if self.visit(turn, &session)? {
+                    self.opened(turn, session)?;
+                }
             }
             Input::Received(conn, text) => self.receive(turn, conn, &text)?,
             Input::ReceivedBinary(conn, bytes) => self.receive_binary(turn, conn, bytes)?,
