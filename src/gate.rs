@@ -94,12 +94,7 @@ pub fn admit(request: &Request<'_>, config: &Config, moment: &mut Moment) -> Res
         }
         Route::Invite(room, user) => session(request, config, moment, room, Act::Invite(user)),
         Route::Publish(room) => granted(&service(request, config, moment)?, room).map(Admission::Publish),
-        Route::Rename(room) => {
-            let claims = authenticate(request, config, moment)?;
-            let room = granted(&claims, room)?;
-            let asker = asker(&claims, &room);
-            Ok(Admission::Rename(room, asker))
-        }
+        Route::Rename(room) => visit(request, config, moment, room).map(|(room, asker)| Admission::Rename(room, asker)),
         Route::Status(room, id) => {
             granted(&service(request, config, moment)?, room).map(|room| Admission::Status(room, id))
         }
@@ -148,10 +143,20 @@ fn session(
     room: RoomName,
     act: Act,
 ) -> Result<Admission, Refusal> {
+    visit(request, config, moment, room).map(|(room, asker)| Admission::Session(room, Errand { asker, act }))
+}
+
+/// The room, if the token opens it, and who asks it.
+fn visit(
+    request: &Request<'_>,
+    config: &Config,
+    moment: &Moment,
+    room: RoomName,
+) -> Result<(RoomName, Asker), Refusal> {
     let claims = authenticate(request, config, moment)?;
     let room = granted(&claims, room)?;
     let asker = asker(&claims, &room);
-    Ok(Admission::Session(room, Errand { asker, act }))
+    Ok((room, asker))
 }
 
 fn asker(claims: &Claims, room: &RoomName) -> Asker {
