@@ -74,6 +74,7 @@ class Relay:
             self._writers |= {writer, forth}
             await asyncio.gather(self._pump(reader, forth), self._pump(back, writer))
             self._writers -= {writer, forth}
+        writer.close()
         self._tasks.discard(task)
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
