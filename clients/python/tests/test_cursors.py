@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,9 @@ def test_in_any_order_each_message_is_taken_once_and_the_cursor_never_skips(seed
 
 def test_a_batch_is_heard_message_by_message() -> None:
     driver = Driver().live()
-    messages = [{"type": "news", "data": {}, "room": "user:ana", "seq": seq, "id": str(seq)} for seq in (1, 2)]
+    messages: list[dict[str, Any]] = [
+        {"type": "news", "data": {}, "room": "user:ana", "seq": seq, "id": str(seq)} for seq in (1, 2)
+    ]
     assert [message.seq for message in delivered(driver.receive("batch", messages=messages))] == [1, 2]
 
 

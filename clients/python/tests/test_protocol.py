@@ -61,7 +61,7 @@ def test_every_batch_is_its_messages(case: dict[str, Any]) -> None:
 
 
 def test_a_ping_is_the_one_that_is_answered_while_the_room_sleeps() -> None:
-    assert protocol.PING == SERVER["pong"]["ping"]
+    assert SERVER["pong"]["ping"] == protocol.PING
     assert protocol.decode(SERVER["pong"]["bytes"]) == [Alive("pong")]
 
 

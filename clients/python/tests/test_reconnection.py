@@ -248,7 +248,7 @@ def test_a_connection_that_is_not_welcomed_is_given_up() -> None:
     assert driver.machine.state == "opening"
     driver.feed(steps.Opened())
     assert driver.pass_time(10)[0] == steps.Drop()
-    assert driver.machine.state == "waiting"
+    assert driver.events(Disconnected)[-1].reason == "no welcome came"
 
 
 def test_what_a_dead_socket_still_says_is_not_heard() -> None:

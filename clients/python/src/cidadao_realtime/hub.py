@@ -50,10 +50,12 @@ class Hub:
     async def stop(self, error: RealtimeError | None = None) -> None:
         """Ends all feeds, and the callback that runs."""
         self.end(None, error)
-        task, self._task = self._task, None
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()
-            await asyncio.wait([task])
+        if self._callbacks is not None:
+            self._callbacks.close()
+        # A callback may close its client: then it runs to its end, and nothing after it.
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+            await asyncio.wait([self._task])
 
     def open(self, room: str | None) -> Feed:
         """A feed for a room, or for all of them."""

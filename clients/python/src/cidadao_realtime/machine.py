@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Literal
-from urllib.parse import urlencode
 
 from . import events, steps
+from .address import address
 from .backoff import Backoff, Random
 from .cursors import Cursor
 from .liveness import Liveness
@@ -37,7 +37,7 @@ from .protocol import (
     refresh,
 )
 from .renewal import Renewal
-from .rooms import SYSTEM, socket_path
+from .rooms import SYSTEM
 from .roster import Roster
 from .tokens import subject
 from .verdict import Verdict, judge
@@ -200,14 +200,7 @@ class Machine:
         if self._general:
             user = subject(token)
             own = None if user is None else f"user:{user}"
-        query: dict[str, str] = {}
-        if (cursor := self._places.cursor(own)) is not None:
-            query |= {"epoch": cursor.epoch, "since": str(cursor.seq)}
-        if self._options.device is not None:
-            query["device"] = self._options.device
-        query |= {name: "true" for name in ("acks", "presence") if getattr(self._options, name)}
-        path = socket_path(None if self._general else self.room)
-        return f"{path}?{urlencode(query)}" if query else path
+        return address(None if self._general else self.room, self._places.cursor(own), self._options)
 
     def _opened(self, now: float) -> None:
         if self.state == "opening":
