@@ -43,6 +43,13 @@ def test_what_is_said_offline_is_sent_in_order_once_there_is_a_connection() -> N
     assert driver.machine.waiting == 0
 
 
+def test_what_is_said_twice_under_one_id_is_said_once() -> None:
+    driver = chat(outbox_bytes=100)
+    driver.feed(post("a"), post("a"), post("a"), steps.Withdraw("a"))
+    assert (ids(driver.effects), driver.machine.waiting) == (["a"], 1)
+    assert driver.events(Rejected) == []
+
+
 def test_what_is_not_acknowledged_is_sent_again_after_a_break_and_not_after_that() -> None:
     driver = chat()
     driver.feed(post("a"))

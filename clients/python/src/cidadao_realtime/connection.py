@@ -122,7 +122,7 @@ class Connection:
                 self._listener.failed(self, RefusedError(code, message))
 
     def _open(self, uri: str, token: str) -> None:
-        self._wire = Wire(uri, token, self._open_timeout, self._heard, self._read)
+        self._wire = Wire(uri, token, self._open_timeout, self._feed_safely, self._read)
         self._keep(self._wire.task)
 
     def _send(self, item: str | Part) -> None:
@@ -134,10 +134,6 @@ class Connection:
         if wire is not None:
             wire.drop(code)
             self._leaving = wire
-
-    def _heard(self, wire: Wire, step: steps.Opened | steps.Received | steps.Closed) -> None:
-        if wire is self._wire:
-            self._feed_safely(step)
 
     def _arm(self) -> None:
         if self._timer is not None:

@@ -23,7 +23,7 @@ _log = logging.getLogger("cidadao_realtime.wire")
 # At this level the library underneath would write down headers and frames, tokens among them.
 _log.addFilter(lambda record: record.levelno > logging.DEBUG)
 
-Tell = Callable[["Wire", Opened | Received | Closed], None]
+Tell = Callable[[Opened | Received | Closed], None]
 ReadPart = Callable[[Part], Awaitable[bytes | None]]
 
 
@@ -83,7 +83,7 @@ class Wire:
         except (OSError, WebSocketException, asyncio.TimeoutError) as error:
             closed = Closed(reason=type(error).__name__)
         if not self._dropped:
-            self._tell(self, closed)
+            self._tell(closed)
 
     async def _live(self, dial: connect) -> Closed:
         async with dial as socket:
@@ -122,7 +122,7 @@ class Wire:
 
     def _say(self, what: Opened | Received) -> None:
         if not self._dropped:
-            self._tell(self, what)
+            self._tell(what)
 
 
 def _refusal(error: InvalidStatus) -> str | None:
