@@ -140,6 +140,21 @@ async def test_a_loss_is_told_to_the_loops_of_its_room() -> None:
     assert isinstance(lost, Lost)
 
 
+async def test_callbacks_that_are_too_slow_hear_of_a_loss_once() -> None:
+    hub, seen = Hub(2), []
+    ended = asyncio.Event()
+    hub.on("news", lambda message: seen.append(message.seq))
+    hub.on("last", lambda message: ended.set())
+    hub.on(Lost, lambda lost: seen.append(lost.reason))
+    hub.start()
+    for seq in (1, 2, 3):
+        hub.deliver(news(seq), lambda: None)
+    hub.deliver(Message("last", None, "investigation:1"), lambda: None)
+    await asyncio.wait_for(ended.wait(), 20)
+    await hub.stop()
+    assert seen == ["buffer", 3]
+
+
 class Memory:
     def __init__(self, cursors: Mapping[str, Cursor] | None = None) -> None:
         self.saved: list[dict[str, Cursor]] = []
@@ -285,6 +300,20 @@ async def test_an_upgrade_that_is_refused_over_http_is_told_by_its_code() -> Non
         with pytest.raises(RefusedError, match="ORIGIN_NOT_ALLOWED"):
             async with RealtimeClient(url, token=TOKEN):
                 pass
+
+
+@pytest.mark.parametrize("body", ["<html>", "{}", '{"room":"x","messages":[7]}'])
+async def test_a_log_that_is_not_the_servers_is_an_error(body: str) -> None:
+    def answer(connection: ServerConnection, request: Request) -> Response:
+        return connection.respond(200, body)
+
+    async def never(socket: ServerConnection) -> None:
+        raise AssertionError
+
+    async with serve(never, "127.0.0.1", 0, process_request=answer) as server:
+        client = RealtimeClient(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}", token=TOKEN)
+        with pytest.raises(RefusedError, match="HTTP_200"):
+            await client.history("chat", "s")
 
 
 @pytest.mark.parametrize(("status", "body"), [(401, "<html>"), (302, ""), (502, '{"error":{"code":"MADE_UP"}}')])

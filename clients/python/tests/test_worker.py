@@ -328,6 +328,36 @@ async def test_a_loop_that_is_left_hears_its_room_no_more(worker: Worker) -> Non
         assert await take(everything, 2) == [1, 3]
 
 
+async def test_the_log_of_a_room_is_read_to_load_its_state_anew(worker: Worker) -> None:
+    token = worker.token("u24", rooms=["investigation:read"])
+    async with client_of(worker, "u24", token=token) as client, publisher_of(worker) as publish:
+        await publish("read", 1, 2, 3)
+        newest = await client.history("investigation", "read", limit=2)
+        assert [message.data["n"] for message in newest.messages] == [2, 3]
+        assert (newest.room, newest.first, newest.newest.seq, newest.more) == ("investigation:read", 1, 3, True)
+        assert [message.seq for message in (await client.history("investigation", "read", since=2)).messages] == [3]
+        with pytest.raises(RefusedError, match="FORBIDDEN"):
+            await client.history("investigation", "shut")
+        worker.relay.refusing = True
+        with pytest.raises(UnreachableError):
+            await client.history("investigation", "read")
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_worker_that_is_gone_for_good_is_tried_again_until_the_client_is_closed() -> None:
+    other = await Worker.start({})
+    async with client_of(other, "u25") as client:
+        gone = events_of(client, Disconnected)
+        waiting = asyncio.create_task(anext(client.investigation("gone")))
+        await other.kill()
+        for _ in range(3):
+            assert (await heard(gone)).delay is not None  # type: ignore[attr-defined]
+        assert not waiting.done()
+    with pytest.raises(StopAsyncIteration):
+        await waiting
+    await other.stop()
+
+
 async def test_being_cancelled_anywhere_leaves_nothing_behind(worker: Worker) -> None:
     async def use() -> None:
         async with client_of(worker, "u21") as client:

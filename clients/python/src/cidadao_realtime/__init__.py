@@ -46,6 +46,7 @@ from .helpers import (
     send_system_notification,
     send_system_notification_sync,
 )
+from .history import History
 from .options import Options
 from .protocol import Message
 from .publisher import AsyncBatch, AsyncPublisher, Batch, OutgoingMessage, Publisher
@@ -73,6 +74,7 @@ __all__ = [
     "DroppedError",
     "Event",
     "FileStorage",
+    "History",
     "InvalidIdError",
     "Lost",
     "Message",

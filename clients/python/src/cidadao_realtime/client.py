@@ -15,6 +15,7 @@ from .connection import Connection
 from .cursors import Cursor
 from .errors import ClosedError, RealtimeError, RefusedError, UnreachableError
 from .feed import Feed
+from .history import History, read_history
 from .hub import Handler, Hub, Topic
 from .keeper import GENERAL, Keeper
 from .machine import Machine
@@ -203,6 +204,31 @@ class RealtimeClient:
         room = room_name(kind, identifier)
         self._wanted.discard(room)
         self._leave(room)
+
+    async def history(
+        self,
+        kind: str,
+        identifier: str,
+        *,
+        since: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+    ) -> History:
+        """Reads what the log of a room still has, to load its state anew after `Lost`.
+
+        Args:
+            kind: ``investigation``, ``analysis``, ``chat``, ``user`` or ``system``.
+            identifier: the id; of no importance for ``system``.
+            since: the oldest messages after this place. Without ``since`` and ``before`` the newest come.
+            before: the newest messages before this place.
+            limit: how many at most, up to 1,000; by default 100.
+
+        Raises:
+            RefusedError: the token does not open the room.
+            UnreachableError: the server was not reached.
+        """
+        query = {"since": since, "before": before, "limit": limit}
+        return await read_history(base_url(self._url, "http"), self._token, room_name(kind, identifier), query)
 
     def chat(self, session_id: str) -> Chat:
         """Opens a chat session, on a connection of its own; a user has ten."""

@@ -89,7 +89,7 @@ class Hub:
             done()
         for feed in feeds:
             lost = feed.put(delivery)
-            if lost is not None:
+            if lost is not None and feed is not self._callbacks:
                 self.tell(lost, only_callbacks=True)
 
     def tell(self, event: Event, *, only_callbacks: bool = False) -> None:

@@ -10,7 +10,18 @@ from .steps import Closed
 
 TOKEN_CODES = frozenset({"INVALID_TOKEN", "TOKEN_EXPIRED"})
 RETRY_CODES = frozenset(
-    {"INTERNAL", "RATE_LIMIT", "ROOM_FULL", "TIMEOUT", "TOO_MANY_CONNECTIONS", "TOO_MANY_QUESTIONS", "UNAVAILABLE"}
+    {
+        "AGENT_FAILED",
+        "AGENT_TIMEOUT",
+        "AGENT_UNAVAILABLE",
+        "INTERNAL",
+        "RATE_LIMIT",
+        "ROOM_FULL",
+        "TIMEOUT",
+        "TOO_MANY_CONNECTIONS",
+        "TOO_MANY_QUESTIONS",
+        "UNAVAILABLE",
+    }
 )
 FINAL_CODES = frozenset(
     {

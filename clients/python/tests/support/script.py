@@ -1,4 +1,4 @@
-"""A server of one chat session that says what a test tells it to, until the worker knows chats."""
+"""A server of one chat session that says what a test tells it to, at the moment that the test chooses."""
 
 from __future__ import annotations
 

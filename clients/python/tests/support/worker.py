@@ -121,6 +121,12 @@ class Worker:
         """Kills the worker, and starts it again on the same storage."""
         await self._command("restart")
 
+    async def kill(self) -> None:
+        """Ends the worker for good; its address stays, and nobody answers there."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"kill\n")
+        await self._process.wait()
+
     async def stop(self) -> None:
         await self.relay.stop()
         assert self._process.stdin is not None
