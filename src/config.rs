@@ -6,6 +6,7 @@ use crate::auth::{self, Claims, Keys};
 use crate::limits::Limits;
 use crate::moment::Millis;
 use crate::origin::Origins;
+use crate::sniff;
 
 /// One setting: its name, what it is when unset, and what it means.
 pub struct Setting {
@@ -18,9 +19,11 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 14] = [
+pub const SETTINGS: [Setting; 16] = [
     Setting { name: "ALLOWED_ORIGINS", default: "empty: any origin", secret: false },
     Setting { name: "BATCH_WINDOW_MS", default: "100", secret: false },
+    Setting { name: "FILE_MAX_BYTES", default: "26214400", secret: false },
+    Setting { name: "FILE_TYPES", default: "PDF, pictures, texts, ZIP and office files", secret: false },
     Setting { name: "JWT_SECRET_KEY", default: "none: every token is refused", secret: true },
     Setting { name: "LOG_MAX_AGE_SECONDS", default: "604800", secret: false },
     Setting { name: "LOG_MAX_BYTES", default: "67108864", secret: false },
@@ -39,9 +42,10 @@ pub const SETTINGS: [Setting; 14] = [
 const SECOND: u64 = 1_000;
 
 /// The settings that are numbers: what each sets, how many of the limit's units are one of its own, what it may be.
-fn numbers(limits: &mut Limits) -> [(&'static str, &mut u64, u64, RangeInclusive<u64>); 11] {
+fn numbers(limits: &mut Limits) -> [(&'static str, &mut u64, u64, RangeInclusive<u64>); 12] {
     [
         ("BATCH_WINDOW_MS", &mut limits.batch_window, 1, 0..=1_000),
+        ("FILE_MAX_BYTES", &mut limits.file_bytes, 1, 1..=104_857_600),
         ("LOG_MAX_AGE_SECONDS", &mut limits.log_age, SECOND, 3_600..=31_536_000),
         ("LOG_MAX_BYTES", &mut limits.log_bytes, 1, 1_048_576..=8_589_934_592),
         ("LOG_MAX_MESSAGES", &mut limits.log_messages, 1, 100..=1_000_000),
@@ -55,11 +59,34 @@ fn numbers(limits: &mut Limits) -> [(&'static str, &mut u64, u64, RangeInclusive
     ]
 }
 
+/// The types of files that are taken if nothing else is set: none that a browser would run.
+const FILE_TYPES: [&str; 15] = [
+    "application/json",
+    "application/pdf",
+    "application/vnd.oasis.opendocument.presentation",
+    "application/vnd.oasis.opendocument.spreadsheet",
+    "application/vnd.oasis.opendocument.text",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "application/zip",
+    "image/gif",
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "text/csv",
+    "text/plain",
+];
+
 /// The settings, parsed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Config {
     /// What tokens are verified with. Without it, all are refused.
     pub keys: Option<Keys>,
+    /// Whether there is a place for files.
+    pub files: bool,
+    /// The media types of files that are taken.
+    pub file_types: Vec<String>,
     /// The bounds.
     pub limits: Limits,
     /// Whose pages may come.
@@ -68,6 +95,20 @@ pub struct Config {
     pub require_room_grants: bool,
     /// What is wrong with the settings, for the log and for health.
     pub problems: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            keys: None,
+            files: false,
+            file_types: FILE_TYPES.map(str::to_owned).to_vec(),
+            limits: Limits::default(),
+            origins: Origins::default(),
+            require_room_grants: false,
+            problems: Vec::new(),
+        }
+    }
 }
 
 impl Config {
@@ -98,6 +139,14 @@ impl Config {
                     *limit / unit
                 )),
             }
+        }
+        if let Some(list) = lookup("FILE_TYPES") {
+            let types = list.split(',').map(|media_type| media_type.trim().to_ascii_lowercase());
+            let types = types.filter(|media_type| !media_type.is_empty());
+            let (known, unknown): (Vec<_>, Vec<_>) = types.partition(|media_type| sniff::is_known(media_type));
+            config.file_types = known;
+            let problem = |media_type| format!("FILE_TYPES: {media_type:?} cannot be told by its bytes: it is ignored");
+            config.problems.extend(unknown.into_iter().map(problem));
         }
         let (origins, bad) = Origins::parse(&lookup("ALLOWED_ORIGINS").unwrap_or_default());
         config.origins = origins;
@@ -186,6 +235,16 @@ mod tests {
         assert!(!config.origins.allow(Some("https://cidadao.org")));
         assert_eq!(config.problems.len(), 1);
         assert!(config.problems[0].contains("cidadao.org"), "{:?}", config.problems);
+    }
+
+    #[test]
+    fn a_type_that_cannot_be_told_is_named_and_the_others_hold() {
+        let config = parse(&[("JWT_SECRET_KEY", SECRET), ("FILE_TYPES", "image/png, Text/Markdown,,audio/mpeg")]);
+        assert_eq!(config.file_types, ["image/png", "text/markdown"]);
+        assert_eq!(config.problems, ["FILE_TYPES: \"audio/mpeg\" cannot be told by its bytes: it is ignored"]);
+        let default = Config::default().file_types;
+        assert!(default.iter().all(|media_type| sniff::is_known(media_type)));
+        assert!(!default.iter().any(|media_type| media_type == "text/html" || media_type.contains("svg")));
     }
 
     #[test]

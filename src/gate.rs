@@ -3,6 +3,7 @@
 use crate::auth::{self, Claims};
 use crate::code::{Refusal, Reject};
 use crate::config::Config;
+use crate::files::Caller;
 use crate::grants;
 use crate::history::Range;
 use crate::id::{ConnId, Id, Kind, RoomName, Seq};
@@ -41,6 +42,10 @@ pub enum Admission {
     Connect(RoomName, Session, Option<&'static str>),
     /// Close all connections of the user with this room.
     Disconnect(RoomName),
+    /// Bring a file to a room: its id, its name and its hash, as far as they are said.
+    BringFile(RoomName, Caller, Brought),
+    /// Have a file of a room.
+    File(RoomName, Caller, Id),
     /// Ask how the worker is, and one room if it is named.
     Health(Option<RoomName>),
     /// Read what was published in a room.
@@ -55,6 +60,15 @@ pub enum Admission {
     Ticket(Claims),
 }
 
+/// What a request says of the file that it brings, beside its headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Brought {
+    /// Its id.
+    pub id: Id,
+    /// Its name: the id, unless another is given.
+    pub name: String,
+}
+
 /// Decides over a request.
 pub fn admit(request: &Request<'_>, config: &Config, moment: &mut Moment) -> Result<Admission, Refusal> {
     if !config.origins.allow(request.origin) {
@@ -64,10 +78,18 @@ pub fn admit(request: &Request<'_>, config: &Config, moment: &mut Moment) -> Res
         return Ok(Admission::Preflight(Route::methods(&Route::at(request.path)?)));
     }
     let route = Route::parse(request.method, request.path)?;
-    if request.upgrade && matches!(route, Route::History(_) | Route::Status(..)) {
+    if request.upgrade && matches!(route, Route::History(_) | Route::Status(..) | Route::File(..)) {
         return Err(Reject::MethodNotAllowed.because("This path opens no socket."));
     }
     match route {
+        Route::BringFile(room, id) => {
+            let (room, caller) = caller(request, config, moment, room)?;
+            let name = Query(request.query).get("name").unwrap_or_else(|| id.to_string());
+            Ok(Admission::BringFile(room, caller, Brought { id, name }))
+        }
+        Route::File(room, id) => {
+            caller(request, config, moment, room).map(|(room, caller)| Admission::File(room, caller, id))
+        }
         Route::Health => health(request, config, moment),
         Route::Connect(room) => connect(request, config, moment, |claims| granted(claims, room)),
         // A user's own room needs no grant.
@@ -126,6 +148,18 @@ fn health(request: &Request<'_>, config: &Config, moment: &Moment) -> Result<Adm
     let claims = service(request, config, moment)?;
     let room = room.parse().map_err(|invalid: crate::id::InvalidId| Reject::InvalidId.because(invalid.0))?;
     granted(&claims, room).map(|room| Admission::Health(Some(room)))
+}
+
+/// Who wants something of a room's files, if the token opens the room. More is for the room to say.
+fn caller(
+    request: &Request<'_>,
+    config: &Config,
+    moment: &Moment,
+    room: RoomName,
+) -> Result<(RoomName, Caller), Refusal> {
+    let claims = authenticate(request, config, moment)?;
+    let room = granted(&claims, room)?;
+    Ok((room, Caller { user: claims.user, service: claims.service, rooms: claims.rooms }))
 }
 
 /// The room, if the token opens it.

@@ -4,12 +4,14 @@
 //! says what is to be done. It holds nothing that cannot be loaded again, so it may be dropped between two inputs.
 
 mod attendance;
+mod files;
 mod hear;
 mod links;
 mod publish;
 mod replay;
 mod report;
 mod talk;
+mod upload;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -20,8 +22,10 @@ use crate::batch::Batch;
 use crate::code::Refusal;
 use crate::config::Config;
 use crate::connections::Connections;
+use crate::discards::Discards;
+use crate::files::Files;
 use crate::followers::Followers;
-use crate::id::{ConnId, Epoch, Id, RoomName, Seq};
+use crate::id::{ConnId, Epoch, Id, Kind, RoomName, Seq};
 use crate::limits::Limits;
 use crate::log::Log;
 use crate::marks::Marks;
@@ -33,6 +37,9 @@ use crate::sql::{Sql, StoreError};
 use crate::subscriptions::Subscriptions;
 use crate::tickets::Tickets;
 use crate::turn::{Input, Turn};
+use crate::uploads::Uploads;
+
+pub use files::{Held, Permit, Place};
 
 /// Why a request was not carried out.
 #[derive(Debug, PartialEq, Eq)]
@@ -99,6 +106,9 @@ pub struct Room<S> {
     subscriptions: Subscriptions<S>,
     connections: Connections<S>,
     tickets: Tickets<S>,
+    files: Files<S>,
+    uploads: Uploads<S>,
+    discards: Discards<S>,
     batch: Batch,
     sweep: Sweep,
     /// Connections that were to be closed and are not here: they may be on their way.
@@ -128,6 +138,10 @@ impl<S: Sql> Room<S> {
         let noted = marks.noted().max(log.progress());
         let followers = Followers::open(sql.clone(), noted.settled)?;
         let connections = Connections::open(sql.clone())?;
+        let (uploads, discards) = match name.kind() {
+            Kind::Chat => (Uploads::open(sql.clone(), moment.now)?, Discards::open(sql.clone(), moment.now)?),
+            _ => (Uploads::none(sql.clone()), Discards::none(sql.clone())),
+        };
         let mut room = Self {
             name,
             config,
@@ -138,7 +152,10 @@ impl<S: Sql> Room<S> {
             followers,
             subscriptions,
             connections,
-            tickets: Tickets::open(sql),
+            tickets: Tickets::open(sql.clone()),
+            files: Files::open(sql),
+            uploads,
+            discards,
             batch: Batch::default(),
             sweep: Sweep::Now,
             replayed: Millis(0),
@@ -156,13 +173,14 @@ impl<S: Sql> Room<S> {
                 self.opened(turn, session)?;
             }
             Input::Received(conn, text) => self.receive(turn, conn, &text)?,
-            Input::ReceivedBinary(conn, bytes) => self.receive_binary(turn, conn, bytes)?,
+            Input::ReceivedBinary(conn, frame) => self.receive_binary(turn, conn, &frame)?,
             Input::Closed(session, farewell, pinged) => {
                 let (conn, pings) = (session.conn, pinged.map(|at| (session.conn, at)).into_iter().collect());
                 self.looked_up(vec![conn], pings, turn.moment.now);
                 self.forget(turn, session, farewell)?;
             }
             Input::Returned(room, call, answer) => self.returned(turn, &room, &call, answer)?,
+            Input::Ran(errand, outcome) => self.ran(turn, errand, outcome)?,
             Input::Swept(pings) => {
                 self.looked_up(self.peers.keys().copied().collect(), pings, turn.moment.now);
                 self.beat(turn);
@@ -180,6 +198,8 @@ impl<S: Sql> Room<S> {
             self.batch.deadline(),
             self.followers.deadline(),
             self.subscriptions.deadline(),
+            self.uploads.deadline(self.limits().upload_ttl),
+            self.discards.deadline(),
             self.marks.deadline(self.progress()),
             self.marks.clean(),
             self.next_page(),
@@ -205,6 +225,7 @@ impl<S: Sql> Room<S> {
         self.sweep(turn)?;
         self.replay(turn)?;
         self.call_rooms(turn)?;
+        self.see_to_files(turn)?;
         self.clean(now)?;
         self.marks.note(self.progress(), now)
     }

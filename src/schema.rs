@@ -40,7 +40,15 @@ const FIRST: Version = Version { chat: &[], all: &[
     "CREATE TABLE tickets (secret TEXT PRIMARY KEY, until INTEGER NOT NULL, rights TEXT NOT NULL) WITHOUT ROWID",
 ]};
 
-const SECOND: Version = Version { all: &[], chat: &[] };
+const SECOND: Version = Version { all: &[], chat: &[
+    // The files that are there, those under way (the parts of each are a table `upload_<n>`; see `uploads`), and what is
+    // to go from where files are kept.
+    "CREATE TABLE files (id TEXT PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL, content_type TEXT NOT NULL,
+        sha256 TEXT NOT NULL, user TEXT NOT NULL, seq INTEGER NOT NULL, place INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE uploads (n INTEGER PRIMARY KEY, conn TEXT NOT NULL, since INTEGER NOT NULL, id TEXT NOT NULL,
+        user TEXT NOT NULL, name TEXT NOT NULL, size INTEGER NOT NULL, content_type TEXT NOT NULL, sha256 TEXT)",
+    "CREATE TABLE discards (prefix TEXT PRIMARY KEY) WITHOUT ROWID",
+]};
 
 /// The newest version.
 pub(crate) const VERSION: u64 = VERSIONS.len() as u64;

@@ -2,9 +2,11 @@
 
 mod binding;
 mod body;
+mod bucket;
 mod call;
 #[cfg(feature = "fault-injection")]
 mod fault;
+mod files;
 mod object;
 mod reply;
 mod sql;
@@ -87,6 +89,7 @@ async fn serve(
     asked.redeemed = redeemed.as_ref();
     let admission = gate::admit(&asked, config, &mut moment)?;
     match admission {
+        Admission::BringFile(room, caller, brought) => files::bring(env, config, request, &room, caller, brought).await,
         Admission::Connect(room, session, agreed) => {
             user::reserve(env, &room, &session).await?;
             connect(env, &room, &session, agreed).await.map_err(internal)
@@ -96,6 +99,7 @@ async fn serve(
             let disconnected = user::disconnect(env, &room, Disconnect::parse(&body)?.bar()).await?;
             json(200, &Disconnected { disconnected }).map_err(internal)
         }
+        Admission::File(room, caller, id) => files::give(env, &request, &room, caller, id).await,
         Admission::Health(room) => health(env, config, room).await.map_err(internal),
         Admission::History(room, range) => hand(env, &room, "history", &to_json(&range)?).await,
         Admission::Preflight(methods) => Response::empty()
@@ -146,7 +150,8 @@ async fn health(env: &Env, config: &Config, room: Option<RoomName>) -> Result<Re
 /// The settings, read once an isolate. What is wrong with them stands in the log once.
 fn config(env: &Env) -> Rc<Config> {
     let parse = || {
-        let config = Config::parse(|name| env.var(name).ok().map(|value| value.to_string()));
+        let mut config = Config::parse(|name| env.var(name).ok().map(|value| value.to_string()));
+        config.files = bucket::open(env).is_ok();
         config.problems.iter().for_each(|problem| console_error!("configuration: {problem}"));
         Rc::new(config)
     };

@@ -1,5 +1,6 @@
 //! Many rooms and what the platform holds for them: sockets, alarms, calls on their way. It does as `edge/object.rs`.
 
+mod files;
 mod people;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -48,6 +49,7 @@ pub(crate) struct World {
     flights: VecDeque<Flight>,
     sockets: BTreeMap<ConnId, Socket>,
     calls: Vec<(RoomName, RoomName, Call)>,
+    pub(crate) bucket: files::Bucket,
     closed: BTreeMap<ConnId, CloseCode>,
 }
 
@@ -121,13 +123,14 @@ impl World {
     pub(crate) fn with_sweeps(limits: Limits) -> Self {
         Self {
             now: Millis(1_761_937_200_000),
-            config: Rc::new(Config { keys: Keys::parse(Some(SECRET)).ok(), limits, ..Config::default() }),
+            config: Rc::new(Config { keys: Keys::parse(Some(SECRET)).ok(), files: true, limits, ..Config::default() }),
             token_end: u64::MAX,
             drawn: 0,
             places: BTreeMap::new(),
             flights: VecDeque::new(),
             sockets: BTreeMap::new(),
             calls: Vec::new(),
+            bucket: files::Bucket::default(),
             closed: BTreeMap::new(),
         }
     }
@@ -204,8 +207,11 @@ impl World {
     pub(crate) fn run_until_idle(&mut self) {
         for _ in 0..ENDLESS {
             let stalled = |flight: &Flight| flight.back.is_none() && self.places[&flight.to].fault == Fault::Stalled;
-            let Some(next) = self.flights.iter().position(|flight| !stalled(flight)) else { return };
-            self.step(next);
+            match self.flights.iter().position(|flight| !stalled(flight)) {
+                Some(next) => self.step(next),
+                None if self.run_errand() => {}
+                None => return,
+            }
         }
         panic!("the rooms call each other without end");
     }
@@ -255,6 +261,7 @@ impl World {
             (place.fault, place.doomed) = (Fault::None, false);
             place.sql.fail_after(0);
         }
+        self.bucket.down = false;
         self.run_until_idle();
         for _ in 0..ENDLESS {
             let horizon = self.now.plus(REST);
@@ -411,6 +418,7 @@ impl World {
                 self.closed.insert(conn, code);
             }
             Effect::Send(to, frame) => to.iter().for_each(|conn| self.hear(*conn, &frame)),
+            Effect::Run(errand) => self.send_out(from, errand),
             Effect::Call(to, call) => {
                 self.calls.push((from.clone(), to.clone(), call.clone()));
                 self.place(&to);

@@ -82,7 +82,7 @@ impl World {
     }
 
     pub(crate) fn send_binary(&mut self, conn: ConnId) {
-        self.receive(conn, Input::ReceivedBinary(conn, 1));
+        self.receive(conn, Input::ReceivedBinary(conn, vec![0]));
     }
 
     pub(crate) fn subscribe(&mut self, conn: ConnId, room: &str) {
@@ -184,7 +184,7 @@ impl World {
         self.send(conn, &json!({"type": what, "data": {field: room.id().as_str()}}));
     }
 
-    fn receive(&mut self, conn: ConnId, input: Input) {
+    pub(super) fn receive(&mut self, conn: ConnId, input: Input) {
         let home = self.home(conn);
         if self.is_open(conn) && self.take(&home, input).is_err() {
             let (refusal, mut moment) = (Reject::Internal.into(), self.moment());

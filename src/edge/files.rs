@@ -1,0 +1,192 @@
+//! Files over HTTP. The room says whether; the bytes go between the client and the bucket, past the room.
+
+use futures_util::StreamExt;
+use futures_util::stream::{self, Stream};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use worker::{ByteStream, Env, Method, Request, Response, ResponseBody, Result, console_error};
+
+use super::call::{post, room_stub};
+use super::reply::{json, with_headers};
+use super::{bucket, header, internal, to_json};
+use crate::code::{Refusal, Reject};
+use crate::config::Config;
+use crate::download::{self, Conditions};
+use crate::files::{Caller, Offer, invalid};
+use crate::gate::Brought;
+use crate::id::{Id, RoomName};
+use crate::room::{Held, Permit, Place};
+use crate::sniff::{HEAD, Kind, Seen};
+
+/// What the entry asks a room to do about a file.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(super) enum Ask {
+    /// May this come?
+    Admit(Caller, Offer),
+    /// It has come.
+    Brought(Caller, Offer, Place, Seen),
+    /// Where is this?
+    Find(Caller, Id),
+}
+
+/// Takes a file.
+pub(super) async fn bring(
+    env: &Env,
+    config: &Config,
+    mut request: Request,
+    room: &RoomName,
+    caller: Caller,
+    brought: Brought,
+) -> std::result::Result<Response, Refusal> {
+    let offer = offer(&request, &caller, brought)?;
+    let permit = match ask(env, room, &Ask::Admit(caller.clone(), offer.clone())).await? {
+        Ok(permit) => permit,
+        Err(refused) => {
+            drain(&mut request, config, offer.size).await;
+            return Ok(refused);
+        }
+    };
+    let place = match permit {
+        Permit::Place(place) => place,
+        Permit::Known(complete) => {
+            drain(&mut request, config, offer.size).await;
+            return json(200, &complete).map_err(internal);
+        }
+    };
+    let seen = store(env, config, &mut request, &offer, &place.key).await?;
+    let told = ask::<serde_json::Value>(env, room, &Ask::Brought(caller, offer, place.clone(), seen)).await?;
+    match told {
+        Ok(complete) => json(200, &complete).map_err(internal),
+        Err(refused) => {
+            remove(env, &place.key).await;
+            Ok(refused)
+        }
+    }
+}
+
+/// What the request says of the file.
+fn offer(request: &Request, caller: &Caller, brought: Brought) -> std::result::Result<Offer, Refusal> {
+    let length = header(request, "content-length").and_then(|length| length.parse().ok());
+    let size = length.ok_or_else(|| invalid("A file comes with a Content-Length."))?;
+    let content_type = header(request, "content-type").unwrap_or_default();
+    let sha256 = header(request, "x-content-sha256").map(|hash| hash.trim().to_ascii_lowercase());
+    let Brought { id, name } = brought;
+    Ok(Offer { id, user: caller.user.clone(), name, size, content_type, sha256 })
+}
+
+/// Puts the body into the bucket, unless its beginning says already that it is not taken.
+async fn store(
+    env: &Env,
+    config: &Config,
+    request: &mut Request,
+    offer: &Offer,
+    key: &str,
+) -> std::result::Result<Seen, Refusal> {
+    let broken = |error: worker::Error| {
+        console_error!("a file that did not come through: {error}");
+        Refusal::from(Reject::FilesUnavailable)
+    };
+    let mut body = request.stream().map_err(|_| invalid("A file has a body."))?;
+    let head = head(&mut body).await?;
+    if head.len() as u64 > offer.size || (head.len() < HEAD && (head.len() as u64) < offer.size) {
+        return Err(invalid("The body is not as long as Content-Length says."));
+    }
+    if let Err(refusal) = offer.settle_type(Kind::of(&head), config) {
+        spill(body, offer.size).await;
+        return Err(refusal);
+    }
+    let bytes = stream::iter([Ok(head)]).chain(body);
+    bucket::put(&bucket::open(env).map_err(broken)?, key, offer.size, bytes).await.map_err(broken)
+}
+
+/// The beginning of a body, long enough to tell what it is; or all of it.
+async fn head(body: &mut ByteStream) -> std::result::Result<Vec<u8>, Refusal> {
+    let mut head = Vec::new();
+    while head.len() < HEAD {
+        match body.next().await {
+            Some(chunk) => head.extend(chunk.map_err(|_| invalid("The body broke off."))?),
+            None => break,
+        }
+    }
+    Ok(head)
+}
+
+/// Reads what nobody wants, so that its sender hears why: over HTTP/1.1 it would see a broken connection. What is far
+/// too large is not read.
+async fn drain(request: &mut Request, config: &Config, size: u64) {
+    if size <= config.limits.file_bytes.saturating_mul(2)
+        && let Ok(body) = request.stream()
+    {
+        spill(body, size).await;
+    }
+}
+
+async fn spill(mut body: impl Stream<Item = Result<Vec<u8>>> + Unpin, most: u64) {
+    let mut left = most;
+    while let Some(Ok(chunk)) = body.next().await {
+        left = left.saturating_sub(chunk.len() as u64);
+        if left == 0 {
+            return;
+        }
+    }
+}
+
+async fn remove(env: &Env, key: &str) {
+    let removed = match bucket::open(env) {
+        Ok(bucket) => bucket.delete(key).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = removed {
+        console_error!("a file that nobody has is left at {key}: {error}");
+    }
+}
+
+/// Gives a file.
+pub(super) async fn give(
+    env: &Env,
+    request: &Request,
+    room: &RoomName,
+    caller: Caller,
+    id: Id,
+) -> std::result::Result<Response, Refusal> {
+    let held: Held = match ask(env, room, &Ask::Find(caller, id)).await? {
+        Ok(held) => held,
+        Err(refused) => return Ok(refused),
+    };
+    let [none_match, if_range, range] = ["if-none-match", "if-range", "range"].map(|name| header(request, name));
+    let conditions =
+        Conditions { none_match: none_match.as_deref(), if_range: if_range.as_deref(), range: range.as_deref() };
+    let answer = download::answer(&held, conditions);
+    let body = match answer.bytes {
+        Some(bytes) if request.method() == Method::Get => body(env, &held.key, bytes).await?,
+        Some(_) | None => ResponseBody::Empty,
+    };
+    let response = Response::from_body(body).map_err(internal)?.with_status(answer.status);
+    with_headers(response, answer.headers).map_err(internal)
+}
+
+async fn body(env: &Env, key: &str, (offset, length): (u64, u64)) -> std::result::Result<ResponseBody, Refusal> {
+    let lost = || {
+        console_error!("there is nothing at {key}");
+        Refusal::from(Reject::FilesUnavailable)
+    };
+    let bucket = bucket::open(env).map_err(|_| Reject::FilesUnavailable)?;
+    let range = worker::Range::OffsetWithLength { offset, length };
+    let object = bucket.get(key).range(range).execute().await.map_err(|_| lost())?.ok_or_else(lost)?;
+    object.body().ok_or_else(lost)?.response_body().map_err(internal)
+}
+
+/// Asks the room, and hands back its refusal as it is.
+async fn ask<T: DeserializeOwned>(
+    env: &Env,
+    room: &RoomName,
+    ask: &impl Serialize,
+) -> std::result::Result<std::result::Result<T, Response>, Refusal> {
+    let request = post("file", &to_json(ask)?).map_err(internal)?;
+    let stub = room_stub(env, room).map_err(internal)?;
+    let mut response = stub.fetch_with_request(request).await.map_err(internal)?;
+    if response.status_code() != 200 {
+        return Ok(Err(response));
+    }
+    response.json().await.map(Ok).map_err(internal)
+}
