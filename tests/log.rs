@@ -3,7 +3,7 @@
 
 mod support;
 
-use cidadao_realtime::id::{Epoch, Kind, Id, Seq};
+use cidadao_realtime::id::{Epoch, Id, Kind, Seq};
 use cidadao_realtime::limits::{DAY, Limits};
 use cidadao_realtime::log::{Log, Noted};
 use cidadao_realtime::marks::{Marks, Progress};

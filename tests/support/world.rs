@@ -120,6 +120,12 @@ impl World {
         Self::with_sweeps(Limits { sweep_interval: u64::MAX, ..limits })
     }
 
+    /// A world that has no place for files.
+    pub(crate) fn without_files() -> Self {
+        let config = Config { keys: Keys::parse(Some(SECRET)).ok(), ..Config::default() };
+        Self { config: Rc::new(config), ..Self::default() }
+    }
+
     pub(crate) fn with_sweeps(limits: Limits) -> Self {
         Self {
             now: Millis(1_761_937_200_000),
