@@ -39,7 +39,7 @@ use crate::tickets::Tickets;
 use crate::turn::{Input, Turn};
 use crate::uploads::Uploads;
 
-pub use files::{Held, Permit, Place};
+pub use files::{Ask, Held, Permit, Place, Told};
 
 /// Why a request was not carried out.
 #[derive(Debug, PartialEq, Eq)]
@@ -140,7 +140,9 @@ impl<S: Sql> Room<S> {
         let connections = Connections::open(sql.clone())?;
         let (uploads, discards) = match name.kind() {
             Kind::Chat => (Uploads::open(sql.clone(), moment.now)?, Discards::open(sql.clone(), moment.now)?),
-            _ => (Uploads::none(sql.clone()), Discards::none(sql.clone())),
+            Kind::Analysis | Kind::Investigation | Kind::System | Kind::User => {
+                (Uploads::none(sql.clone()), Discards::none(sql.clone()))
+            }
         };
         let mut room = Self {
             name,

@@ -155,17 +155,26 @@ impl Kind {
     /// The media type of a file of this kind, of that name, which its sender takes for `announced`; if that can be.
     pub fn settle(self, announced: &str, name: &str) -> Option<String> {
         let announced = announced_type(announced, name);
-        match self {
-            Self::Unknown => None,
-            Self::Text => is_text(&announced).then_some(announced),
-            Self::Office => office(&announced),
-            Self::Docx | Self::Xlsx | Self::Pptx | Self::Odt | Self::Ods | Self::Odp
-                if announced == "application/zip" =>
-            {
-                Some(announced)
-            }
-            kind => kind.media_type().filter(|told| announced.is_empty() || announced == *told).map(str::to_owned),
+        let told = self.media_type();
+        if self == Self::Text {
+            is_text(&announced).then_some(announced)
+        } else if self == Self::Office {
+            office(&announced)
+        } else if self.is_zip() && announced == "application/zip" {
+            Some(announced)
+        } else {
+            told.filter(|told| announced.is_empty() || announced == *told).map(str::to_owned)
         }
+    }
+
+    /// Whether it is an archive, too.
+    const fn is_zip(self) -> bool {
+        matches!(self, Self::Docx | Self::Odp | Self::Ods | Self::Odt | Self::Pptx | Self::Xlsx | Self::Zip)
+    }
+
+    /// Whether it is text, too.
+    const fn is_textual(self) -> bool {
+        matches!(self, Self::Html | Self::Svg | Self::Text | Self::Xml)
     }
 }
 
@@ -220,7 +229,7 @@ fn archive(head: &[u8]) -> Kind {
 
 /// What a text is, by its beginning.
 fn text(head: &[u8]) -> Kind {
-    let head = String::from_utf8_lossy(head).to_lowercase();
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     let start = head.trim_start_matches('\u{feff}').trim_start();
     let markup = MARKUP.iter().find(|(tag, _)| start.starts_with(tag)).map(|(_, kind)| *kind);
     match markup {
@@ -298,10 +307,8 @@ impl Inspection {
 
     /// That was all.
     pub fn finish(self) -> Seen {
-        let kind = match Kind::of(&self.head) {
-            Kind::Text | Kind::Html | Kind::Svg | Kind::Xml if !self.text.is_whole() => Kind::Unknown,
-            kind => kind,
-        };
+        let kind = Kind::of(&self.head);
+        let kind = if kind.is_textual() && !self.text.is_whole() { Kind::Unknown } else { kind };
         let sha256 = self.digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         Seen { kind, sha256, size: self.size }
     }

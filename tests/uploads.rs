@@ -439,7 +439,7 @@ fn a_file_that_is_brought_over_http_is_told_of_once() {
     for at in [&first, &second] {
         assert!(world.bring(ROOM, &offer_ana, at, &bytes).unwrap().duplicate, "the request came again");
     }
-    assert!(matches!(world.admit(ROOM, &offer_ana), Ok(Permit::Known(known)) if known["duplicate"] == true));
+    assert!(matches!(world.admit(ROOM, &offer_ana), Ok(Permit::Known(known)) if known.duplicate));
     assert_eq!(refused(world.admit(ROOM, &offer("bia", &bytes))), Reject::IdTaken);
     assert_eq!(refused(world.admit(ROOM, &offer("ana", &pdf(901)))), Reject::InvalidFile);
     world.drain();

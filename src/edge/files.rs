@@ -2,32 +2,18 @@
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, Stream};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use worker::{ByteStream, Env, Method, Request, Response, ResponseBody, Result, console_error};
 
-use super::call::{post, room_stub};
-use super::reply::{json, with_headers};
-use super::{bucket, header, internal, to_json};
+use super::reply::{json_text, with_headers};
+use super::{bucket, hand, header, internal, to_json};
 use crate::code::{Refusal, Reject};
 use crate::config::Config;
 use crate::download::{self, Conditions};
 use crate::files::{Caller, Offer, invalid};
 use crate::gate::Brought;
 use crate::id::{Id, RoomName};
-use crate::room::{Held, Permit, Place};
+use crate::room::{Ask, Held, Place};
 use crate::sniff::{HEAD, Kind, Seen};
-
-/// What the entry asks a room to do about a file.
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
-pub(super) enum Ask {
-    /// May this come?
-    Admit(Caller, Offer),
-    /// It has come.
-    Brought(Caller, Offer, Place, Seen),
-    /// Where is this?
-    Find(Caller, Id),
-}
 
 /// Takes a file.
 pub(super) async fn bring(
@@ -39,29 +25,19 @@ pub(super) async fn bring(
     brought: Brought,
 ) -> std::result::Result<Response, Refusal> {
     let offer = offer(&request, &caller, brought)?;
-    let permit = match ask(env, room, &Ask::Admit(caller.clone(), offer.clone())).await? {
-        Ok(permit) => permit,
-        Err(refused) => {
-            drain(&mut request, config, offer.size).await;
-            return Ok(refused);
-        }
-    };
-    let place = match permit {
-        Permit::Place(place) => place,
-        Permit::Known(complete) => {
-            drain(&mut request, config, offer.size).await;
-            return json(200, &complete).map_err(internal);
-        }
+    let mut permit = ask(env, room, &Ask::Admit(caller.clone(), offer.clone())).await?;
+    // The room says where to put it, that it is not to come, or that it is here.
+    let text = if permit.status_code() == 200 { permit.text().await.map_err(internal)? } else { String::new() };
+    let Ok(place) = serde_json::from_str::<Place>(&text) else {
+        drain(&mut request, config, offer.size).await;
+        return if text.is_empty() { Ok(permit) } else { json_text(200, text).map_err(internal) };
     };
     let seen = store(env, config, &mut request, &offer, &place.key).await?;
-    let told = ask::<serde_json::Value>(env, room, &Ask::Brought(caller, offer, place.clone(), seen)).await?;
-    match told {
-        Ok(complete) => json(200, &complete).map_err(internal),
-        Err(refused) => {
-            remove(env, &place.key).await;
-            Ok(refused)
-        }
+    let told = ask(env, room, &Ask::Brought(caller, offer, place.clone(), seen)).await?;
+    if told.status_code() != 200 {
+        remove(env, &place.key).await;
     }
+    Ok(told)
 }
 
 /// What the request says of the file.
@@ -149,10 +125,11 @@ pub(super) async fn give(
     caller: Caller,
     id: Id,
 ) -> std::result::Result<Response, Refusal> {
-    let held: Held = match ask(env, room, &Ask::Find(caller, id)).await? {
-        Ok(held) => held,
-        Err(refused) => return Ok(refused),
-    };
+    let mut found = ask(env, room, &Ask::Find(caller, id)).await?;
+    if found.status_code() != 200 {
+        return Ok(found);
+    }
+    let held: Held = found.json().await.map_err(internal)?;
     let [none_match, if_range, range] = ["if-none-match", "if-range", "range"].map(|name| header(request, name));
     let conditions =
         Conditions { none_match: none_match.as_deref(), if_range: if_range.as_deref(), range: range.as_deref() };
@@ -176,17 +153,7 @@ async fn body(env: &Env, key: &str, (offset, length): (u64, u64)) -> std::result
     object.body().ok_or_else(lost)?.response_body().map_err(internal)
 }
 
-/// Asks the room, and hands back its refusal as it is.
-async fn ask<T: DeserializeOwned>(
-    env: &Env,
-    room: &RoomName,
-    ask: &impl Serialize,
-) -> std::result::Result<std::result::Result<T, Response>, Refusal> {
-    let request = post("file", &to_json(ask)?).map_err(internal)?;
-    let stub = room_stub(env, room).map_err(internal)?;
-    let mut response = stub.fetch_with_request(request).await.map_err(internal)?;
-    if response.status_code() != 200 {
-        return Ok(Err(response));
-    }
-    response.json().await.map(Ok).map_err(internal)
+/// Asks the room.
+async fn ask(env: &Env, room: &RoomName, ask: &Ask) -> std::result::Result<Response, Refusal> {
+    hand(env, room, "file", &to_json(ask)?).await
 }

@@ -15,7 +15,6 @@ use worker::{
 
 use super::bucket;
 use super::call::ask;
-use super::files::Ask;
 use super::reply::{error_frame, refuse, refuse_socket, reply, upgrade};
 use super::{AGREED, SESSION, binding, config, header, moment, now};
 use crate::code::{CloseCode, Refusal, Reject};
@@ -24,7 +23,7 @@ use crate::id::{ConnId, Id, RoomName};
 use crate::link::Call;
 use crate::moment::{Millis, Moment};
 use crate::protocol::AUTO_RESPONSE;
-use crate::room::{self, Failure, Taken};
+use crate::room::{self, Ask, Failure, Taken};
 use crate::session::Session;
 use crate::sql::StoreError;
 use crate::turn::{Effect, Errand, Farewell, Input, Outcome, Turn};
@@ -168,17 +167,9 @@ impl Object {
         reply(self.run(|loaded, turn| Ok(loaded.room.answer(turn, call)?)).await)
     }
 
-    /// What the entry asks about a file.
     async fn file(self: &Rc<Self>, body: &[u8]) -> Result<Response> {
-        match serde_json::from_slice(body)? {
-            Ask::Admit(caller, offer) => {
-                reply(self.run(|loaded, turn| loaded.room.admit_file(turn, &caller, &offer)).await)
-            }
-            Ask::Brought(caller, offer, place, seen) => {
-                reply(self.run(|loaded, turn| loaded.room.file_brought(turn, &caller, offer, &place, &seen)).await)
-            }
-            Ask::Find(caller, id) => self.look(|room| room.file(&caller, &id)).await,
-        }
+        let ask: Ask = serde_json::from_slice(body)?;
+        reply(self.run(|loaded, turn| loaded.room.about_file(turn, ask)).await)
     }
 
     /// Looks into the room, once it has done what is due.

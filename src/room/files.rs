@@ -1,8 +1,5 @@
 //! Files that arrive, however they came, and those that are asked for or go.
 
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-
 use super::{Failure, Room};
 use crate::code::{Refusal, Reject};
 use crate::files::{self, Caller, Complete, File, Offer, invalid};
@@ -12,12 +9,37 @@ use crate::protocol::ServerFrame;
 use crate::sniff::Seen;
 use crate::sql::{Sql, StoreError};
 use crate::turn::{Errand, Outcome, Turn};
+use serde::{Deserialize, Serialize};
+
+/// What the entry asks about a file.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Ask {
+    /// May this come?
+    Admit(Caller, Offer),
+    /// It has come.
+    Brought(Caller, Offer, Place, Seen),
+    /// Where is this?
+    Find(Caller, Id),
+}
+
+/// The answer to an [`Ask`].
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Told {
+    /// Where it is.
+    Held(Held),
+    /// Whether it may come.
+    Permit(Permit),
+    /// It is here.
+    Complete(Complete),
+}
 
 /// Whether a file may be brought over HTTP.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Permit {
     /// It is here already: this is what its sender is told.
-    Known(serde_json::Value),
+    Known(Complete),
     /// It may be put there.
     Place(Place),
 }
@@ -48,7 +70,39 @@ pub struct Held {
     pub sha256: String,
 }
 
+/// The message that tells of a file.
+#[derive(Serialize)]
+struct Message<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    id: &'a Id,
+    data: About<'a>,
+}
+
+/// What it says.
+#[derive(Serialize)]
+struct About<'a> {
+    file_id: &'a Id,
+    name: &'a str,
+    size: u64,
+    content_type: &'a str,
+    sha256: &'a str,
+    user_id: &'a Id,
+    url: &'a str,
+}
+
 impl<S: Sql> Room<S> {
+    /// Answers what the entry asks about a file.
+    pub fn about_file(&mut self, turn: &mut Turn, ask: Ask) -> Result<Told, Failure> {
+        match ask {
+            Ask::Admit(caller, offer) => self.admit_file(turn, &caller, &offer).map(Told::Permit),
+            Ask::Brought(caller, offer, at, seen) => {
+                self.file_brought(turn, &caller, offer, &at, &seen).map(Told::Complete)
+            }
+            Ask::Find(caller, id) => self.file(&caller, &id).map(Told::Held),
+        }
+    }
+
     /// Whether somebody may have the files of this room, and leave some.
     fn let_in(&self, caller: &Caller) -> Result<(), Refusal> {
         grants::check(caller.rooms.as_ref(), &self.name)
@@ -58,8 +112,7 @@ impl<S: Sql> Room<S> {
     pub fn admit_file(&mut self, turn: &mut Turn, caller: &Caller, offer: &Offer) -> Result<Permit, Failure> {
         self.let_in(caller)?;
         if let Some(file) = self.known_file(offer)? {
-            let complete = serde_json::to_value(file.complete(&self.name, true));
-            return Ok(Permit::Known(complete.map_err(|error| StoreError(error.to_string()))?));
+            return Ok(Permit::Known(file.complete(&self.name, true)));
         }
         self.check_offer(offer)?;
         self.settle(turn)?;
@@ -148,14 +201,16 @@ impl<S: Sql> Room<S> {
         place: u32,
     ) -> Result<Complete, Failure> {
         let Offer { id, user, name, .. } = offer;
-        let (url, Seen { size, sha256, .. }) = (files::url(&self.name, &id), seen);
-        let data = json!({"file_id": id, "name": name, "size": size, "content_type": content_type,
-            "sha256": sha256, "user_id": user, "url": url});
-        let message = json!({"type": "file", "id": id, "data": data}).to_string();
-        let taken = self.publish(turn, message.as_bytes())?;
+        let (url, size, sha256) = (files::url(&self.name, &id), seen.size, seen.sha256.clone());
+        let (file_id, user_id) = (&id, &user);
+        let data =
+            About { file_id, name: &name, size, content_type: &content_type, sha256: &sha256, user_id, url: &url };
+        let message = serde_json::to_vec(&Message { kind: "file", id: &id, data });
+        let message = message.map_err(|error| StoreError(error.to_string()))?;
+        let taken = self.publish(turn, &message)?;
         let taken = taken.into_iter().next().filter(|taken| !taken.duplicate);
-        let seq = taken.and_then(|taken| taken.seq).ok_or(Refusal::from(Reject::IdTaken))?;
-        let file = File { id, name, size: *size, content_type, sha256: sha256.clone(), user, seq, place };
+        let seq = taken.and_then(|taken| taken.seq).ok_or_else(|| Refusal::from(Reject::IdTaken))?;
+        let file = File { id, name, size, content_type, sha256, user, seq, place };
         self.files.add(&file)?;
         Ok(file.complete(&self.name, false))
     }
