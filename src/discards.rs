@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::moment::Millis;
 use crate::sql::{Sql, StoreError, Value, one};
+use crate::uploads::PATIENCE;
 
 /// Milliseconds until what failed is tried again. Each time it is twice as long, up to [`LONGEST`].
 const PAUSE: u64 = 1_000;
@@ -18,10 +19,10 @@ pub struct Discards<S> {
     all: BTreeMap<String, Attempt>,
 }
 
-/// When something is tried, unless it is being tried, and after how long it is tried again.
+/// When something is tried, and after how long it is tried again.
 #[derive(Clone, Copy, Debug)]
 struct Attempt {
-    due: Option<Millis>,
+    due: Millis,
     pause: u64,
 }
 
@@ -35,7 +36,7 @@ impl<S: Sql> Discards<S> {
     pub fn open(sql: S, now: Millis) -> Result<Self, StoreError> {
         let rows = sql.exec("SELECT prefix FROM discards", &[])?;
         let prefixes = rows.into_iter().filter_map(|row| one(vec![row]).text());
-        let all = prefixes.map(|prefix| (prefix, Attempt { due: Some(now), pause: PAUSE })).collect();
+        let all = prefixes.map(|prefix| (prefix, Attempt { due: now, pause: PAUSE })).collect();
         Ok(Self { sql, all })
     }
 
@@ -47,15 +48,15 @@ impl<S: Sql> Discards<S> {
     /// All that begins with this is to go.
     pub fn add(&mut self, prefix: String, now: Millis) -> Result<(), StoreError> {
         self.sql.exec("INSERT OR IGNORE INTO discards (prefix) VALUES (?)", &[Value::from(&*prefix)])?;
-        self.all.insert(prefix, Attempt { due: Some(now), pause: PAUSE });
+        self.all.insert(prefix, Attempt { due: now, pause: PAUSE });
         Ok(())
     }
 
-    /// What is to be tried now. It is taken for being tried.
+    /// What is to be tried now. It is taken for being tried, for a while.
     pub fn take(&mut self, now: Millis) -> Vec<String> {
-        let due = self.all.iter_mut().filter(|(_, attempt)| attempt.due.is_some_and(|due| due <= now));
+        let due = self.all.iter_mut().filter(|(_, attempt)| attempt.due <= now);
         due.map(|(prefix, attempt)| {
-            attempt.due = None;
+            attempt.due = now.plus(PATIENCE);
             prefix.clone()
         })
         .collect()
@@ -68,14 +69,13 @@ impl<S: Sql> Discards<S> {
             return self.sql.exec("DELETE FROM discards WHERE prefix = ?", &[prefix.into()]).map(drop);
         }
         if let Some(attempt) = self.all.get_mut(prefix) {
-            *attempt =
-                Attempt { due: Some(now.plus(attempt.pause)), pause: attempt.pause.saturating_mul(2).min(LONGEST) };
+            *attempt = Attempt { due: now.plus(attempt.pause), pause: attempt.pause.saturating_mul(2).min(LONGEST) };
         }
         Ok(())
     }
 
     /// When something is to be tried.
     pub fn deadline(&self) -> Option<Millis> {
-        self.all.values().filter_map(|attempt| attempt.due).min()
+        self.all.values().map(|attempt| attempt.due).min()
     }
 }

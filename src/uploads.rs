@@ -12,6 +12,9 @@ use crate::sql::{Sql, StoreError, Value, one};
 /// Milliseconds until bytes that could not be put where files are kept are tried again. Each time it is twice as long.
 const PAUSE: u64 = 1_000;
 
+/// Milliseconds after which an errand of which nobody has heard counts as failed: the runtime may have been killed.
+pub(crate) const PATIENCE: u64 = 60_000;
+
 /// What has come of a file.
 #[derive(Clone, Debug)]
 pub struct Upload {
@@ -33,8 +36,8 @@ enum Phase {
     Coming,
     /// It is complete, and to be put where files are kept, then, after so many failures.
     Complete(Millis, u32),
-    /// It is being put there.
-    Leaving(u32),
+    /// It is being put there, and should be by then, after so many failures.
+    Leaving(Millis, u32),
     /// That has failed too often. Its sender may ask again.
     Stuck,
 }
@@ -145,10 +148,10 @@ impl<S: Sql> Uploads<S> {
     pub fn leave(&mut self, now: Millis) -> Vec<u32> {
         let mut leaving = Vec::new();
         for (n, upload) in &mut self.all {
-            if let Phase::Complete(due, failures) = upload.phase
+            if let Phase::Complete(due, failures) | Phase::Leaving(due, failures) = upload.phase
                 && due <= now
             {
-                upload.phase = Phase::Leaving(failures);
+                upload.phase = Phase::Leaving(now.plus(PATIENCE), failures);
                 leaving.push(*n);
             }
         }
@@ -158,7 +161,7 @@ impl<S: Sql> Uploads<S> {
     /// It could not be put there. Says whether that was the last attempt.
     pub fn failed(&mut self, n: u32, now: Millis, limits: &Limits) -> bool {
         let Some(upload) = self.all.get_mut(&n) else { return false };
-        let Phase::Leaving(failures) = upload.phase else { return false };
+        let Phase::Leaving(_, failures) = upload.phase else { return false };
         let failures = failures.saturating_add(1);
         let stuck = failures >= limits.store_attempts;
         let pause = PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16));
@@ -189,8 +192,8 @@ impl<S: Sql> Uploads<S> {
     /// When there is something to do.
     pub fn deadline(&self, ttl: u64) -> Option<Millis> {
         let due = |upload: &Upload| match upload.phase {
-            Phase::Complete(due, _) => Some(due),
-            Phase::Coming | Phase::Leaving(_) | Phase::Stuck => upload.forsaken_at(ttl),
+            Phase::Complete(due, _) | Phase::Leaving(due, _) => Some(due),
+            Phase::Coming | Phase::Stuck => upload.forsaken_at(ttl),
         };
         self.all.values().filter_map(due).min()
     }
@@ -201,7 +204,7 @@ impl Upload {
     fn forsaken_at(&self, ttl: u64) -> Option<Millis> {
         match self.phase {
             Phase::Coming | Phase::Stuck => Some(self.last.plus(ttl)),
-            Phase::Complete(..) | Phase::Leaving(_) => None,
+            Phase::Complete(..) | Phase::Leaving(..) => None,
         }
     }
 }

@@ -10,75 +10,14 @@
 
 mod support;
 
-use cidadao_realtime::code::Reject;
-use cidadao_realtime::files::Offer;
 use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::{DAY, Limits};
-use cidadao_realtime::room::{Failure, Permit, Place};
-use cidadao_realtime::sniff::Inspection;
 use serde_json::{Value, json};
+use support::files::{FRAME, ROOM, about, data, leftovers, pdf, send, sha256, told};
 use support::world::World;
-
-const ROOM: &str = "chat:s";
-const FRAME: usize = 256 << 10;
-
-/// A PDF of so many bytes, no two parts of which are the same.
-fn pdf(size: usize) -> Vec<u8> {
-    let noise = (0..size).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8);
-    let mut bytes = b"%PDF-1.7\n".to_vec();
-    bytes.extend(noise.skip(9));
-    bytes.truncate(size);
-    bytes
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    let mut inspection = Inspection::default();
-    inspection.push(bytes);
-    inspection.finish().sha256
-}
-
-fn about(bytes: &[u8]) -> Value {
-    json!({"name": "nota.pdf", "size": bytes.len(), "content_type": "application/pdf", "sha256": sha256(bytes)})
-}
-
-/// Sends all that is missing of a file.
-fn send(world: &mut World, conn: ConnId, id: &str, bytes: &[u8]) {
-    let Some((handle, offset)) = world.announce(conn, id, &about(bytes)) else { return };
-    for (place, part) in bytes.chunks(FRAME).enumerate() {
-        let start = place * FRAME;
-        let known = (offset as usize).saturating_sub(start).min(part.len());
-        if known < part.len() {
-            world.send_part(conn, handle, (start + known) as u64, &part[known..]);
-        }
-    }
-}
-
-fn of_type(frames: &[Value], kind: &str) -> Vec<Value> {
-    frames.iter().filter(|frame| frame["type"] == kind).map(|frame| frame["data"].clone()).collect()
-}
-
-fn data(world: &mut World, conn: ConnId, kind: &str) -> Vec<Value> {
-    of_type(&world.frames(conn), kind)
-}
 
 fn codes(world: &mut World, conn: ConnId) -> Vec<String> {
     data(world, conn, "error").iter().map(|error| error["code"].as_str().unwrap().to_owned()).collect()
-}
-
-/// How often the room's log tells of a file.
-fn told(world: &mut World, id: &str) -> usize {
-    let epoch = world.epoch(ROOM);
-    let late = world.resume(ROOM, "late", &epoch, 0);
-    world.pass(1_000);
-    let frames = world.frames(late);
-    world.leave(late);
-    frames.iter().filter(|frame| frame["type"] == "file" && frame["id"] == id).count()
-}
-
-/// What a chat keeps of files that are not there.
-fn leftovers(world: &mut World) -> Vec<u64> {
-    let tables = ["uploads", "discards", "sqlite_schema WHERE name GLOB 'upload_*'"];
-    tables.iter().flat_map(|table| world.sql(ROOM).numbers(&format!("SELECT count(*) FROM {table}"))).collect()
 }
 
 #[test]
@@ -338,8 +277,8 @@ fn a_file_whose_arrival_nobody_heard_of_is_put_there_again_under_the_same_key() 
     assert!(world.lose_errand());
     world.crash(ROOM);
     world.drain();
+    assert_eq!(world.logged(ROOM), [1], "nobody had to come back for it");
     let again = world.join(ROOM, "ana");
-    world.drain();
     assert_eq!(world.bucket.written.values().collect::<Vec<_>>(), [&2]);
     assert_eq!((world.fetch(ROOM, "f"), told(&mut world, "f")), (Some(bytes.clone()), 1));
     assert_eq!(world.announce(again, "f", &about(&bytes)), None);
@@ -405,99 +344,6 @@ fn a_worker_without_a_bucket_and_other_rooms_take_no_files() {
     let ana = world.join(ROOM, "ana");
     assert_eq!(world.announce(ana, "f", &about(&pdf(9))), None);
     assert_eq!(codes(&mut world, ana), ["FILES_UNAVAILABLE"]);
-}
-
-fn offer(user: &str, bytes: &[u8]) -> Offer {
-    let (name, content_type) = ("nota.pdf".to_owned(), "application/pdf".to_owned());
-    let (id, user, size) = ("f".parse().unwrap(), user.parse().unwrap(), bytes.len() as u64);
-    Offer { id, user, name, size, content_type, sha256: Some(sha256(bytes)) }
-}
-
-fn place(permit: Result<Permit, Failure>) -> Place {
-    match permit {
-        Ok(Permit::Place(place)) => place,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn refused<T: std::fmt::Debug>(result: Result<T, Failure>) -> Reject {
-    match result {
-        Err(Failure::Refused(refusal)) => refusal.reject,
-        other => panic!("{other:?}"),
-    }
-}
-
-#[test]
-fn a_file_that_is_brought_over_http_is_told_of_once() {
-    let mut world = World::default();
-    let (bytes, bia) = (pdf(900), world.join(ROOM, "bia"));
-    let offer_ana = offer("ana", &bytes);
-    let (first, second) = (place(world.admit(ROOM, &offer_ana)), place(world.admit(ROOM, &offer_ana)));
-    assert_ne!(first.key, second.key);
-    let complete = world.bring(ROOM, &offer_ana, &first, &bytes).unwrap();
-    assert_eq!((complete.seq.0, complete.duplicate), (1, false));
-    for at in [&first, &second] {
-        assert!(world.bring(ROOM, &offer_ana, at, &bytes).unwrap().duplicate, "the request came again");
-    }
-    assert!(matches!(world.admit(ROOM, &offer_ana), Ok(Permit::Known(known)) if known.duplicate));
-    assert_eq!(refused(world.admit(ROOM, &offer("bia", &bytes))), Reject::IdTaken);
-    assert_eq!(refused(world.admit(ROOM, &offer("ana", &pdf(901)))), Reject::InvalidFile);
-    world.drain();
-    assert_eq!(world.bucket.objects.keys().collect::<Vec<_>>(), [&first.key]);
-    assert_eq!(data(&mut world, bia, "file").len(), 1);
-    assert_eq!(world.held(ROOM, "f").unwrap().sha256, sha256(&bytes));
-    assert_eq!(refused(world.held(ROOM, "g")), Reject::NotFound);
-}
-
-#[test]
-fn what_is_brought_and_is_not_what_was_offered_leaves_nothing_in_the_room() {
-    let mut world = World::default();
-    let bytes = pdf(900);
-    let at = place(world.admit(ROOM, &offer("ana", &bytes)));
-    assert_eq!(refused(world.bring(ROOM, &offer("ana", &bytes), &at, &pdf(901))), Reject::InvalidFile);
-    let mut other = bytes.clone();
-    other[100] ^= 1;
-    assert_eq!(refused(world.bring(ROOM, &offer("ana", &bytes), &at, &other)), Reject::InvalidFile);
-    let text = Offer { content_type: "text/plain".to_owned(), ..offer("ana", &bytes) };
-    assert_eq!(refused(world.bring(ROOM, &text, &at, &bytes)), Reject::FileTypeNotAllowed);
-    assert_eq!((world.logged(ROOM), refused(world.held(ROOM, "f"))), (vec![], Reject::NotFound));
-    assert_eq!(leftovers(&mut world), [0, 0, 0]);
-}
-
-#[test]
-fn who_brings_over_http_what_it_was_sending_has_sent_it() {
-    let mut world = World::default();
-    let (ana, bytes) = (world.join(ROOM, "ana"), pdf(900));
-    let (handle, _) = world.announce(ana, "f", &about(&bytes)).unwrap();
-    world.send_part(ana, handle, 0, &bytes[..300]);
-    let at = place(world.admit(ROOM, &offer("ana", &bytes)));
-    world.bring(ROOM, &offer("ana", &bytes), &at, &bytes).unwrap();
-    assert_eq!(data(&mut world, ana, "upload_complete").len(), 1);
-    world.drain();
-    assert_eq!((leftovers(&mut world), told(&mut world, "f")), (vec![0, 0, 0], 1));
-}
-
-#[test]
-fn what_a_room_gives_up_goes_from_the_bucket_however_long_that_takes() {
-    let mut world = World::default();
-    let (ana, bytes) = (world.join(ROOM, "ana"), pdf(900));
-    send(&mut world, ana, "f", &bytes);
-    world.drain();
-    let late = place(world.admit(ROOM, &Offer { id: "late".parse().unwrap(), ..offer("ana", &bytes) }));
-    send(&mut world, ana, "g", &bytes);
-    world.bucket.down = true;
-    world.erase_files(ROOM);
-    world.pass(600_000);
-    world.evict(ROOM);
-    world.pass(600_000);
-    assert_eq!(world.bucket.objects.len(), 1, "it cannot be reached");
-    world.put(&late.key, bytes.clone());
-    world.drain();
-    world.pass(DAY);
-    assert!(world.bucket.objects.is_empty(), "{:?}", world.bucket.objects.keys());
-    assert_eq!(leftovers(&mut world), [0, 0, 0]);
-    world.pass(DAY);
-    assert_eq!(world.errands(), 0);
 }
 
 #[test]
