@@ -11,6 +11,7 @@ mod support;
 
 use cidadao_realtime::code::Reject;
 use cidadao_realtime::files::Offer;
+use cidadao_realtime::id::Epoch;
 use cidadao_realtime::limits::DAY;
 use cidadao_realtime::room::{Failure, Permit, Place};
 use support::files::{ROOM, about, data, leftovers, pdf, send, sha256, told};
@@ -71,6 +72,16 @@ fn what_is_brought_and_is_not_what_was_offered_leaves_nothing_in_the_room() {
     assert_eq!(refused(world.bring(ROOM, &text, &at, &bytes)), Reject::FileTypeNotAllowed);
     assert_eq!((world.logged(ROOM), refused(world.held(ROOM, "f"))), (vec![], Reject::NotFound));
     assert_eq!(leftovers(&mut world), [0, 0, 0]);
+}
+
+#[test]
+fn what_was_on_its_way_to_a_life_of_the_room_that_is_over_does_not_arrive() {
+    let mut world = World::default();
+    let bytes = pdf(900);
+    let at = place(world.admit(ROOM, &offer("ana", &bytes)));
+    let before = Place { epoch: Epoch(at.epoch.0 ^ 1), ..at };
+    assert_eq!(refused(world.bring(ROOM, &offer("ana", &bytes), &before, &bytes)), Reject::SessionDeleted);
+    assert_eq!(world.logged(ROOM), Vec::<u64>::new());
 }
 
 #[test]

@@ -286,6 +286,19 @@ fn a_file_whose_arrival_nobody_heard_of_is_put_there_again_under_the_same_key() 
 }
 
 #[test]
+fn an_errand_that_takes_too_long_is_run_again_and_both_may_come_to_their_end() {
+    let mut world = World::default();
+    let (ana, bytes) = (world.join(ROOM, "ana"), pdf(900));
+    send(&mut world, ana, "f", &bytes);
+    world.advance(61_000);
+    assert_eq!(world.errands(), 2);
+    world.run_errands_together();
+    world.drain();
+    assert_eq!((world.fetch(ROOM, "f"), told(&mut world, "f")), (Some(bytes), 1));
+    assert_eq!(leftovers(&mut world), [0, 0, 0]);
+}
+
+#[test]
 fn what_nobody_goes_on_with_is_dropped_a_day_after_its_last_byte() {
     let mut world = World::default();
     let (ana, bytes) = (world.join(ROOM, "ana"), pdf(900));

@@ -39,6 +39,15 @@ impl World {
         self.run_errand_with(false)
     }
 
+    /// Runs all errands side by side: the rooms hear of them when the last is done.
+    pub(crate) fn run_errands_together(&mut self) {
+        let errands: Vec<(RoomName, Errand)> = self.bucket.errands.drain(..).collect();
+        let outcomes: Vec<Outcome> = errands.iter().map(|(room, errand)| self.outcome(room, errand)).collect();
+        for ((room, errand), outcome) in errands.into_iter().zip(outcomes) {
+            self.take(&room, Input::Ran(errand, outcome)).ok();
+        }
+    }
+
     fn run_errand_with(&mut self, heard: bool) -> bool {
         let Some((room, errand)) = self.bucket.errands.pop_front() else { return false };
         let outcome = self.outcome(&room, &errand);
