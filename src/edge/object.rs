@@ -26,7 +26,7 @@ use crate::protocol::AUTO_RESPONSE;
 use crate::room::{self, Failure, Taken};
 use crate::session::Session;
 use crate::sql::StoreError;
-use crate::turn::{Effect, Farewell, Input, Turn};
+use crate::turn::{Effect, Farewell, Heard, Input, Turn};
 
 /// How long a room that failed is left alone, in milliseconds.
 const RECOVERY: u64 = 1_000;
@@ -212,8 +212,24 @@ impl Object {
         result
     }
 
-    /// One turn of the room: all that it writes is kept or none of it, and nobody hears of what was not kept.
+    /// One turn of the room, which is loaded if need be, and then reads again what agents have said so far.
     fn turn<T>(
+        self: &Rc<Self>,
+        act: impl FnOnce(&mut Loaded, &mut Turn) -> std::result::Result<T, Failure>,
+    ) -> std::result::Result<T, Refusal> {
+        let streams = if self.loaded.borrow().is_none() { self.read_so_far() } else { Vec::new() };
+        if !streams.is_empty() {
+            self.take_turn(|loaded, turn| {
+                let mut inputs =
+                    streams.into_iter().map(|(answer, bytes)| Input::Answered(answer, Heard::Bytes(bytes)));
+                Ok(inputs.try_for_each(|input| loaded.room.handle(turn, input))?)
+            })?;
+        }
+        self.take_turn(act)
+    }
+
+    /// All that it writes is kept or none of it, and nobody hears of what was not kept.
+    fn take_turn<T>(
         self: &Rc<Self>,
         act: impl FnOnce(&mut Loaded, &mut Turn) -> std::result::Result<T, Failure>,
     ) -> std::result::Result<T, Refusal> {

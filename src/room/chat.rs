@@ -56,6 +56,9 @@ impl<S: Sql> Room<S> {
         if let Some(seq) = self.log.find(&id)? {
             return self.said_before(&user, id, seq);
         }
+        if self.answers.find(|asked| asked.id == id).is_some() {
+            return Err(Refusal::from(Reject::IdTaken).into());
+        }
         self.check_chat(&chat)?;
         let said = Said { role: "user", content: &chat.content, user_id: &user };
         let taken = self.post(turn, Draft::new("chat", &said, id), Some(conn))?;
@@ -75,10 +78,13 @@ impl<S: Sql> Room<S> {
         self.peers.get(&conn).map(|peer| peer.session.user.clone()).ok_or_else(|| Reject::Internal.into())
     }
 
-    fn check_chat(&self, Chat { content, ask, .. }: &Chat) -> Result<(), Refusal> {
-        let (most, questions) = (self.limits().chat_chars, self.limits().questions);
+    fn check_chat(&self, Chat { content, context, ask, .. }: &Chat) -> Result<(), Refusal> {
+        let (most, questions, bytes) = (self.limits().chat_chars, self.limits().questions, self.limits().context_bytes);
         if content.chars().count() as u64 > most {
             return Err(Reject::TooLarge.because(format!("A message of a chat has at most {most} characters.")));
+        }
+        if context.as_ref().is_some_and(|context| context.len() > bytes) {
+            return Err(Reject::TooLarge.because(format!("The context of a question has at most {bytes} bytes.")));
         }
         if *ask && self.answers.count() >= questions {
             return Err(Reject::TooManyQuestions.because(format!("{questions} questions wait for an answer.")));
