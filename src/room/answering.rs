@@ -74,9 +74,7 @@ impl<S: Sql> Room<S> {
 
     /// Asks whoever answers here. What waits goes first: nobody hears of an answer before the question.
     fn ask(&mut self, turn: &mut Turn, id: &Id, question: &Question) -> Result<(), StoreError> {
-        if self.batch.deadline().is_some() {
-            self.flush(turn);
-        }
+        self.flush_now(turn);
         let (now, config) = (turn.moment.now, self.config.clone());
         let begin = match config.agent.kind() {
             None => Answer::of_demo(&question.content, now),
@@ -174,10 +172,13 @@ impl<S: Sql> Room<S> {
             Err(Failure::Refused(_)) => self.put(turn, &said(&Map::new()), id),
             put => put,
         }
-        .or_else(|failure| match failure {
-            Failure::Refused(refusal) => Err(StoreError(refusal.to_string())),
-            Failure::Broken(error) => Err(error),
-        })
+        .map_err(|failure| match failure {
+            Failure::Refused(refusal) => StoreError(refusal.to_string()),
+            Failure::Broken(error) => error,
+        })?;
+        // It does not wait: who comes meanwhile would hear of it without a chunk, and its like may know chunks alone.
+        self.flush_now(turn);
+        Ok(())
     }
 
     /// Puts an answer into the log, under its id unless a publisher has used that.

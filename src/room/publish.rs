@@ -127,6 +127,13 @@ impl<S: Sql> Room<S> {
         Ok(())
     }
 
+    /// Sends what waits, if anything does.
+    pub(super) fn flush_now(&mut self, turn: &mut Turn) {
+        if self.batch.deadline().is_some() {
+            self.flush(turn);
+        }
+    }
+
     /// Sends all that waits to everybody who has missed nothing before, and opens the next window.
     pub(super) fn flush(&mut self, turn: &mut Turn) {
         let messages = self.batch.take(turn.moment.now, self.peers.len(), &self.config.limits);

@@ -9,7 +9,9 @@
     reason = "a test fails by panicking, and no test uses all of this"
 )]
 
+pub(crate) mod chats;
 pub(crate) mod people;
 pub(crate) mod random;
 pub(crate) mod sql;
+pub(crate) mod talkers;
 pub(crate) mod world;
