@@ -12,7 +12,7 @@ mod support;
 use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
 use serde_json::{Value, json};
-use support::chats::{ROOM, ask, cancel, connect_agent, ends, errors, last_asked, single, told, with, world};
+use support::chats::{ROOM, ask, cancel, connect_agent, ends, errors, last_asked, say, single, told, with, world};
 use support::world::World;
 
 /// Acknowledgements and messages of people, each as its id and place.
@@ -30,11 +30,6 @@ fn said(world: &mut World, conn: ConnId) -> Vec<(String, String, u64)> {
 
 fn rows(rows: &[(&str, &str, u64)]) -> Vec<(String, String, u64)> {
     rows.iter().map(|(kind, id, seq)| ((*kind).to_owned(), (*id).to_owned(), *seq)).collect()
-}
-
-/// Says something to the people alone.
-fn say(world: &mut World, conn: ConnId, id: &str) {
-    world.send(conn, &json!({"type": "chat", "id": id, "data": {"content": id, "ask": false}}));
 }
 
 /// A room in which messages wait for each other.

@@ -64,7 +64,10 @@ impl Simulation {
         let mut talkers: Vec<Talker> = talkers.map(|(user, habit)| Talker::new(user, habit)).into();
         talkers.iter_mut().for_each(|talker| talker.open(&mut world));
         let truth = Truth { crashes, ..Truth::default() };
-        Self { world, talkers, speeches: Vec::new(), truth, ghosts: Vec::new(), known: 0, asked: 0 }
+        let mut simulation =
+            Self { world, talkers, speeches: Vec::new(), truth, ghosts: Vec::new(), known: 0, asked: 0 };
+        simulation.listen();
+        simulation
     }
 
     fn step(&mut self, random: &mut Random) {

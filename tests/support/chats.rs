@@ -28,6 +28,11 @@ pub(crate) fn ask(world: &mut World, conn: ConnId, id: &str, content: &str) {
     world.send(conn, &json!({"type": "chat", "id": id, "data": {"content": content}}));
 }
 
+/// Says something to the people alone.
+pub(crate) fn say(world: &mut World, conn: ConnId, id: &str) {
+    world.send(conn, &json!({"type": "chat", "id": id, "data": {"content": id, "ask": false}}));
+}
+
 pub(crate) fn cancel(world: &mut World, conn: ConnId, which: &Value) {
     world.send(conn, &json!({"type": "chat_cancel", "data": which}));
 }
