@@ -14,7 +14,9 @@ use cidadao_realtime::code::Reject;
 use cidadao_realtime::id::{ConnId, Id};
 use cidadao_realtime::limits::Limits;
 use serde_json::{Value, json};
-use support::chats::{ROOM, Screen, Shown, ask, cancel, connect_agent, ends, errors, last_asked, told, with, world};
+use support::chats::{
+    ROOM, Screen, Shown, ask, cancel, connect_agent, ends, errors, last_asked, say, told, with, world,
+};
 use support::world::World;
 
 fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -83,8 +85,12 @@ fn one_chunk_in_forty_milliseconds_has_all_that_came_meanwhile() {
 fn what_streams_costs_no_rows() {
     let mut world = world();
     let ana = world.join(ROOM, "ana");
+    say(&mut world, ana, "m0");
+    world.pass(10_000);
+    let said = world.sql(ROOM).changes();
     ask(&mut world, ana, "m1", "Oi?");
     let (answer, before) = (last_asked(&world), world.sql(ROOM).changes());
+    assert_eq!(before - said, 3, "the message, the question, that it is asked");
     for _ in 0..1_000 {
         world.agent_adds(&answer, "palavra ");
         world.pass(19);

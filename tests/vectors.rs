@@ -103,19 +103,19 @@ fn told(frame: &ClientFrame) -> Value {
 /// What is said in a chat, or which answer is meant.
 fn told_of_chat(frame: &ClientFrame, told: &mut Value) {
     let mut tell = |field: &str, text: Option<&str>| text.into_iter().for_each(|text| told[field] = text.into());
-    match frame {
-        ClientFrame::Chat(chat) => {
-            tell("id", chat.id.as_ref().map(Id::as_str));
-            tell("content", Some(&chat.content));
-            tell("context", chat.context.as_deref());
-            tell("agent_id", chat.agent.as_ref().map(Id::as_str));
-            if !chat.ask {
-                told["ask"] = false.into();
-            }
-        }
-        ClientFrame::ChatCancel(Which::Answer(id)) => tell("message_id", Some(id.as_str())),
-        ClientFrame::ChatCancel(Which::To(id)) => tell("reply_to", Some(id.as_str())),
-        _ => {}
+    if let ClientFrame::ChatCancel(Which::Answer(id)) = frame {
+        tell("message_id", Some(id.as_str()));
+    }
+    if let ClientFrame::ChatCancel(Which::To(id)) = frame {
+        tell("reply_to", Some(id.as_str()));
+    }
+    let ClientFrame::Chat(chat) = frame else { return };
+    tell("id", chat.id.as_ref().map(Id::as_str));
+    tell("content", Some(&chat.content));
+    tell("context", chat.context.as_deref());
+    tell("agent_id", chat.agent.as_ref().map(Id::as_str));
+    if !chat.ask {
+        told["ask"] = false.into();
     }
 }
 

@@ -86,7 +86,7 @@ impl Talker {
     }
 
     /// Says again what it has not been told is taken.
-    pub(crate) fn insist(&mut self, world: &mut World) {
+    pub(crate) fn insist(&self, world: &mut World) {
         let Some(conn) = self.conn.filter(|_| !self.cut) else { return };
         for id in self.pending.clone() {
             super::chats::ask(world, conn, &id, &id);
