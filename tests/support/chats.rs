@@ -64,6 +64,22 @@ pub(crate) fn ends(world: &mut World, conn: ConnId) -> Vec<(String, String)> {
     told(world, conn, &["chat_complete"]).iter().map(|(_, data)| texts(data)).collect()
 }
 
+/// How answers are expected to have ended: status and content.
+pub(crate) fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
+    all.iter().map(|(status, content)| ((*status).to_owned(), (*content).to_owned())).collect()
+}
+
+/// What of an answer came as chunks: whether each was a snapshot, and its content.
+pub(crate) fn chunks(world: &mut World, conn: ConnId) -> Vec<(bool, String)> {
+    let chunks = told(world, conn, &["chat"]).into_iter().filter(|(_, data)| data["chunk"] == true);
+    chunks.map(|(_, data)| (data["snapshot"] == true, data["content"].as_str().unwrap().to_owned())).collect()
+}
+
+/// The one answer of a chat, completed.
+pub(crate) fn answered(answer: &Id, text: &str) -> Vec<Shown> {
+    vec![Shown { id: answer.to_string(), text: text.to_owned(), status: "completed".to_owned() }]
+}
+
 /// The codes of the errors that a client was told of.
 pub(crate) fn errors(world: &mut World, conn: ConnId) -> Vec<String> {
     let errors = told(world, conn, &["error"]);
