@@ -27,12 +27,13 @@ use cidadao_realtime::message::Draft;
 use cidadao_realtime::moment::{Millis, Moment};
 use cidadao_realtime::presence::{Crowd, News};
 use cidadao_realtime::protocol::{
-    AUTO_RESPONSE, Announcement, ClientFrame, ErrorData, ServerFrame, Start, Topic, error_body,
+    AUTO_RESPONSE, Announcement, ClientFrame, ErrorData, ServerFrame, Start, Topic, Which, error_body,
 };
 use cidadao_realtime::route::Route;
 use cidadao_realtime::session::ConnectionType;
 use golden::{cases, client_types, path, server_types, snake_case, text, variants, vectors};
 use serde_json::{Value, from_value, json};
+use support::chats;
 use support::world::World;
 
 fn parsed<T: std::str::FromStr>(case: &Value, field: &str) -> T {
@@ -113,7 +114,27 @@ fn told(frame: &ClientFrame) -> Value {
     if let ClientFrame::UploadAbort(id) = frame {
         told["file_id"] = id.as_str().into();
     }
+    told_of_chat(frame, &mut told);
     told
+}
+
+/// What is said in a chat, or which answer is meant.
+fn told_of_chat(frame: &ClientFrame, told: &mut Value) {
+    let mut tell = |field: &str, text: Option<&str>| text.into_iter().for_each(|text| told[field] = text.into());
+    if let ClientFrame::ChatCancel(Which::Answer(id)) = frame {
+        tell("message_id", Some(id.as_str()));
+    }
+    if let ClientFrame::ChatCancel(Which::To(id)) = frame {
+        tell("reply_to", Some(id.as_str()));
+    }
+    let ClientFrame::Chat(chat) = frame else { return };
+    tell("id", chat.id.as_ref().map(Id::as_str));
+    tell("content", Some(&chat.content));
+    tell("context", chat.context.as_deref());
+    tell("agent_id", chat.agent.as_ref().map(Id::as_str));
+    if !chat.ask {
+        told["ask"] = false.into();
+    }
 }
 
 #[test]
@@ -209,6 +230,7 @@ fn encode(kind: &str, data: &Value) -> String {
     let mut moment = moment();
     let expires_at = || text(data, "expires_at").to_owned();
     let frame = match kind {
+        "ack" => return ack(data, &mut moment),
         "connection" | "connection_established" => return welcome(kind, data, &mut moment),
         "error" => return error(data, &mut moment),
         "heartbeat" | "subscribed" | "unsubscribed" => return subscription(kind, data, &mut moment),
@@ -224,6 +246,12 @@ fn encode(kind: &str, data: &Value) -> String {
         _ => panic!("no such frame is known here: {kind}"),
     };
     frame.encode(&mut moment)
+}
+
+fn ack(data: &Value, moment: &mut Moment) -> String {
+    let (id, room) = (&parsed::<Id>(data, "id"), &parsed::<RoomName>(data, "room"));
+    let (seq, duplicate) = (Seq(number(data, "seq")), data["duplicate"] == true);
+    ServerFrame::Ack { id, room, seq, duplicate }.encode(moment)
 }
 
 fn welcome(kind: &str, data: &Value, moment: &mut Moment) -> String {
@@ -334,8 +362,9 @@ fn start(data: &Value) -> Start {
 
 fn error(data: &Value, moment: &mut Moment) -> String {
     let refusal = refusal(data);
-    let file = data["file_id"].as_str().map(|id| id.parse::<Id>().unwrap());
-    let error = ErrorData::new(&refusal, data["original_type"].as_str());
+    let named = |field: &str| data[field].as_str().map(|id| id.parse::<Id>().unwrap());
+    let (file, original) = (named("file_id"), named("original_id"));
+    let error = ErrorData::new(&refusal, data["original_type"].as_str()).of(original.as_ref());
     ServerFrame::Error(error.of_file(file.as_ref(), data["offset"].as_u64())).encode(moment)
 }
 
@@ -422,6 +451,47 @@ fn a_room_says_what_the_vectors_say() {
     for frame in [chat, general, investigation].into_iter().flat_map(|conn| world.frames(conn)) {
         assert!(known.contains(&lasting(&frame["data"])), "{frame}");
     }
+}
+
+/// What a frame of a chat has: its type, how it ended if it did, and the names of its fields.
+fn shape(frame: &Value) -> (String, Value, Vec<String>) {
+    let data = &frame["data"];
+    let fields = data.as_object().into_iter().flat_map(|data| data.keys().cloned()).collect();
+    (text(frame, "type").to_owned(), data["status"].clone(), fields)
+}
+
+#[test]
+fn a_chat_says_what_the_vectors_say() {
+    let mut world = chats::with(&[("AGENT_CONCURRENCY", "4")]);
+    let (ana, bia) = (world.join("chat:sessao-1", "ana"), world.join("chat:sessao-1", "bia"));
+    for id in ["msg_1", "msg_1", "msg_2", "msg_3", "msg_4"] {
+        chats::ask(&mut world, ana, id, "Quanto custou a ponte?");
+    }
+    chats::say(&mut world, bia, "msg_1");
+    chats::cancel(&mut world, ana, &json!({"reply_to": "msg_9"}));
+    let answers: Vec<Id> = world.asked().iter().map(|(answer, _)| answer.clone()).collect();
+    let zumbi =
+        json!({"type": "agent_selected", "agent_id": "zumbi", "agent_name": "Zumbi dos Palmares", "message": "!"});
+    for answer in [&answers[0], &answers[3]] {
+        world.agent_says(answer, &zumbi);
+        world.agent_adds(answer, "A ponte ");
+        world.pass(2_500);
+        world.agent_adds(answer, "custou ");
+    }
+    world.agent_completes(&answers[0]);
+    chats::cancel(&mut world, ana, &json!({"message_id": answers[1]}));
+    world.agent_breaks(&answers[2], Reject::AgentTimeout);
+    let before = [ana, bia].into_iter().flat_map(|conn| world.frames(conn)).collect::<Vec<Value>>();
+    let epoch = world.epoch("chat:sessao-1");
+    world.crash("chat:sessao-1");
+    let ana = world.resume("chat:sessao-1", "ana", &epoch, 0);
+    world.pass(1_000);
+    let lists = ["frames", "messages"].map(|list| cases("server-frames", list)).concat();
+    let known = lists.iter().filter_map(|case| serde_json::from_str::<Value>(text(case, "bytes")).ok());
+    let known: BTreeSet<String> = known.map(|frame| format!("{:?}", shape(&frame))).collect();
+    let said = before.into_iter().chain(world.frames(ana));
+    let said: BTreeSet<String> = said.map(|frame| format!("{:?}", shape(&frame))).collect();
+    assert_covered(&said, &known);
 }
 
 #[test]

@@ -66,6 +66,11 @@ impl Object {
         Fetch::Request(request(remote, body)?).send_with_signal(signal).await
     }
 
+    /// What has been read of each answer.
+    pub(super) fn read_so_far(&self) -> Vec<(Id, Vec<u8>)> {
+        self.streams.borrow().iter().map(|(answer, stream)| (answer.clone(), stream.bytes.clone())).collect()
+    }
+
     /// Adds to what was read of an answer, if anybody still waits for it.
     fn keep(&self, answer: &Id, chunk: &[u8]) -> Option<()> {
         self.streams.borrow_mut().get_mut(answer).map(|stream| stream.bytes.extend(chunk))

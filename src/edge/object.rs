@@ -29,7 +29,7 @@ use crate::protocol::AUTO_RESPONSE;
 use crate::room::{self, Ask, Failure, Taken};
 use crate::session::Session;
 use crate::sql::StoreError;
-use crate::turn::{Effect, Errand, Farewell, Input, Outcome, Turn};
+use crate::turn::{Effect, Errand, Farewell, Heard, Input, Outcome, Turn};
 
 /// How long a room that failed is left alone, in milliseconds.
 const RECOVERY: u64 = 1_000;
@@ -229,8 +229,24 @@ impl Object {
         result
     }
 
-    /// One turn of the room: all that it writes is kept or none of it, and nobody hears of what was not kept.
+    /// One turn of the room, which is loaded if need be, and then reads again what agents have said so far.
     fn turn<T>(
+        self: &Rc<Self>,
+        act: impl FnOnce(&mut Loaded, &mut Turn) -> std::result::Result<T, Failure>,
+    ) -> std::result::Result<T, Refusal> {
+        let streams = if self.loaded.borrow().is_none() { self.read_so_far() } else { Vec::new() };
+        if !streams.is_empty() {
+            self.take_turn(|loaded, turn| {
+                let mut inputs =
+                    streams.into_iter().map(|(answer, bytes)| Input::Answered(answer, Heard::Bytes(bytes)));
+                Ok(inputs.try_for_each(|input| loaded.room.handle(turn, input))?)
+            })?;
+        }
+        self.take_turn(act)
+    }
+
+    /// All that it writes is kept or none of it, and nobody hears of what was not kept.
+    fn take_turn<T>(
         self: &Rc<Self>,
         act: impl FnOnce(&mut Loaded, &mut Turn) -> std::result::Result<T, Failure>,
     ) -> std::result::Result<T, Refusal> {
