@@ -80,7 +80,10 @@ const FAILURES: Record<string, Failure> = {
     content: "Era uma vez",
     closed: "aborted",
   },
-  "sends a page": { does: (call) => call.raw("<html><body>502</body></html>").then(() => call.end()), code: "AGENT_FAILED" },
+  "sends a page": {
+    does: (call) => call.raw("<html><body>502</body></html>").then(() => call.end()),
+    code: "AGENT_FAILED",
+  },
   "says that it failed": {
     does: async (call) => {
       await call.write("Era uma vez");
@@ -211,5 +214,5 @@ test("a token that no header can hold is not told either", async () => {
   using ana = await Guest.join(alone, "/chat/token", "ana");
   const { error, answer } = await ask(ana, "Quanto?");
   assertFailed(error, answer, "AGENT_UNAVAILABLE");
-  console.log(alone.log);for (const text of alone.log) assert.doesNotMatch(text, new RegExp(TOKEN));
+  for (const text of alone.log) assert.doesNotMatch(text, new RegExp(TOKEN));
 });
