@@ -184,6 +184,23 @@ test("a runtime that is killed says on return that the answer was interrupted", 
   assert.equal((await again.completed()).data.status, "completed");
 });
 
+test("a trap in the middle leaves an answer that was interrupted, and the next question is answered", async () => {
+  await using other = await TestWorker.start({ settings, faults: true });
+  using ana = await Guest.join(other, "/chat/trap", "ana");
+  const call = await ask(ana);
+  await call.write("Era uma ");
+  await ana.sees("Era uma ");
+  assert.equal((await fetch(other.url("/fault/chat:trap/panic"))).status, 500);
+  const { data } = await ana.completed();
+  assert.deepEqual([data.status, data.reply_to], ["interrupted", "q-1"]);
+  await call.write("vez.");
+  await ana.say("E depois?", "q-2");
+  const next = await agent.next();
+  await next.write("Fim.");
+  await next.done();
+  assert.equal((await ana.completed()).data.content, "Fim.");
+});
+
 test("a room is not put to sleep while an agent is at it, but after that", async () => {
   await using other = await TestWorker.start({ settings: { ...settings, AGENT_TIMEOUT_MS: "1000" } });
   using ana = await Guest.join(other, "/chat/evict", "ana");

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import WebSocket from "ws";
 import { TestAgent } from "./support/agent.ts";
 import { chat, Guest, history, OPEN } from "./support/chat.ts";
-import { Client } from "./support/client.ts";
+import { Client, unpack } from "./support/client.ts";
 import { TestWorker } from "./support/worker.ts";
 
 let agent: TestAgent;
@@ -29,11 +29,14 @@ test("who says something gets an ack, all others the message, and the log keeps 
   const ack = await ana.say("Olá, ação! 🇧🇷", "m-1", QUIET);
   assert.deepEqual([ack.type, ack.data], ["ack", { id: "m-1", room: "chat:echo", seq: 1 }]);
   for (const other of [phone, bia]) {
-    const { type, id, room, seq, data } = await other.client.next();
+    const { type, id, room, seq, data } = await other.until(({ type }) => type === "chat");
     assert.deepEqual({ type, id, room, seq }, { type: "chat", id: "m-1", room: "chat:echo", seq: 1 });
     assert.deepEqual(data, { role: "user", content: "Olá, ação! 🇧🇷", user_id: "ana" });
   }
-  assert.deepEqual(await ana.client.drain(), []);
+  assert.deepEqual(
+    (await ana.client.drain()).flatMap(unpack).filter(({ type }) => type === "chat"),
+    [],
+  );
   assert.deepEqual(
     (await history(worker, "/chat/echo")).map(({ id }) => id),
     ["m-1"],
@@ -82,7 +85,11 @@ test("the agent is told the question, the session, the context and which agent; 
   const call = await agent.next();
   assert.equal(call.headers["content-type"], "application/json");
   assert.deepEqual(call.body, { message: "Quanto?", session_id: "asked", context, agent_id: "zumbi" });
-  assert.deepEqual((await bia.client.next()).data, { role: "user", content: "Quanto?", user_id: "ana" });
+  assert.deepEqual((await bia.until(({ type }) => type === "chat")).data, {
+    role: "user",
+    content: "Quanto?",
+    user_id: "ana",
+  });
   await call.event({ type: "agent_selected", agent_id: "zumbi", agent_name: "Zumbi" });
   await call.write("R$ 1");
   await call.done({ suggested_actions: ["mais"] });
