@@ -101,6 +101,8 @@ impl DurableObject for Room {
                 self.0.look(|room| room.status(&id, now())).await
             }
             #[cfg(feature = "fault-injection")]
+            "/lose" => refuse(&self.0.lose()),
+            #[cfg(feature = "fault-injection")]
             path => super::fault::strike(path).await,
             #[cfg(not(feature = "fault-injection"))]
             _ => refuse(&Reject::NotFound.into()),
@@ -285,6 +287,13 @@ impl Object {
     fn lost(&self, error: StoreError) -> Refusal {
         self.losses.set(self.losses.get().wrapping_add(1));
         broken(Failure::Broken(error))
+    }
+
+    /// As if something had failed.
+    #[cfg(feature = "fault-injection")]
+    fn lose(&self) -> Refusal {
+        self.loaded.take();
+        self.lost(StoreError("provoked".to_owned()))
     }
 
     fn load(&self, moment: &mut Moment) -> std::result::Result<Loaded, Failure> {
