@@ -364,7 +364,8 @@ fn error(data: &Value, moment: &mut Moment) -> String {
     let refusal = refusal(data);
     let named = |field: &str| data[field].as_str().map(|id| id.parse::<Id>().unwrap());
     let (file, original) = (named("file_id"), named("original_id"));
-    let error = ErrorData::new(&refusal, data["original_type"].as_str()).of(original.as_ref());
+    let room = data["room"].as_str().map(|room| room.parse::<RoomName>().unwrap());
+    let error = ErrorData::new(&refusal, data["original_type"].as_str()).of(original.as_ref()).of_room(room.as_ref());
     ServerFrame::Error(error.of_file(file.as_ref(), data["offset"].as_u64())).encode(moment)
 }
 

@@ -50,8 +50,10 @@ impl<S: Sql> Room<S> {
         self.check_chat(&chat)?;
         let said = Said { role: "user", content: &chat.content, user_id: &user };
         let taken = self.post(turn, Draft::new("chat", &said, id), Some(conn))?;
+        self.stopped_typing(turn, &user);
         if let (true, Some(seq)) = (chat.ask, taken.seq) {
             let Chat { content, context, agent, .. } = chat;
+            self.note_question(turn, &content)?;
             let question = Question { id: taken.id.clone(), seq, user, content, context, agent };
             self.answers.add(Id::from(turn.moment.uuid()), question)?;
         }
@@ -107,7 +109,7 @@ impl<S: Sql> Room<S> {
             Which::To(id) => asked.question.id == *id,
         });
         let asked = asked.ok_or_else(|| Reject::NotFound.because("No such answer is under way."))?;
-        match asked.question.user == user {
+        match asked.question.user == user || self.owns(&user) {
             true => Ok(asked.id.clone()),
             false => Err(Reject::Forbidden.because("Only who asked, or whose session it is, may stop an answer.")),
         }
