@@ -1,6 +1,7 @@
 // A chat as a program holds it.
 
 import type { SharedChat } from "./chat.ts";
+import { closed } from "./deferred.ts";
 import type { Emitter } from "./emitter.ts";
 import { RealtimeError } from "./errors.ts";
 import { Handle } from "./handle.ts";
@@ -85,7 +86,7 @@ export class ChatHandle extends Handle implements Chat {
   }
 
   #demandOpen(): void {
-    if (this.isClosed) throw new RealtimeError({ code: "CLOSED", message: "This handle of the chat is closed." });
+    if (this.isClosed) throw closed();
   }
 }
 
@@ -93,6 +94,6 @@ function demandId(id: string | undefined): void {
   if (id === undefined || isId(id)) return;
   throw new RealtimeError({
     code: "INVALID_ID",
-    message: "an id is 1 to 128 ASCII letters, digits and - . _ ~ @ | + = :",
+    message: "An id has 1 to 128 of A-Z a-z 0-9 - . _ ~ @ | + = :",
   });
 }

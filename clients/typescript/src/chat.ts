@@ -8,6 +8,7 @@ import type { Effect } from "./effects.ts";
 import { RealtimeError } from "./errors.ts";
 import { newId } from "./id.ts";
 import type { ChatComplete, ChatMessage, Message, Typing } from "./messages.ts";
+import { Outbox } from "./outbox.ts";
 import { OwnTyping, present, TypingUsers } from "./presence.ts";
 import { type Fields, fields, frame, refusalOf } from "./protocol.ts";
 import type { Chat, ClientOptions, ConnectionState, Presence, SendOptions } from "./types.ts";
@@ -42,7 +43,8 @@ export class SharedChat {
     this.#forget = forget;
     this.#path = `/api/v1/ws/chat/${encodeURIComponent(sessionId)}`;
     const query: Record<string, string> = presence ? { presence: "true" } : {};
-    this.connection = new Connection(options, this.#path, query, (effect) => this.#handle(effect));
+    const outbox = new Outbox(options.outbox);
+    this.connection = new Connection(options, this.#path, (effect) => this.#handle(effect), query, outbox);
   }
 
   get answers(): readonly LiveAnswer[] {

@@ -4,6 +4,7 @@ import type { Effect, Input, OwnCursor } from "./effects.ts";
 import { watch } from "./environment.ts";
 import { Machine } from "./machine.ts";
 import type { Cursor } from "./messages.ts";
+import type { Outbox } from "./outbox.ts";
 import { expiryOf, fields, placeOf, refusalOf, SUBPROTOCOL } from "./protocol.ts";
 import type { ClientOptions, ConnectionState, SocketConstructor, SocketLike } from "./types.ts";
 
@@ -11,11 +12,11 @@ const MAX_DELAY_MS = 30_000;
 
 const NO_WEBSOCKET = {
   code: "NO_WEBSOCKET",
-  message: "There is no global WebSocket here: give one in the options, such as that of `ws`.",
+  message: "No WebSocket here: give one in the options.",
 };
 const BAD_ADDRESS = {
   code: "INVALID_ADDRESS",
-  message: "No WebSocket can be opened with this address from here, or with this token.",
+  message: "This address or token fits no WebSocket.",
 };
 
 /** What the machine wants done that only its owner can do. */
@@ -35,9 +36,15 @@ export class Connection {
   #isOpening = false;
   #isClosed = false;
 
-  /** `path` is that of the room, such as `/api/v1/ws`. */
-  constructor(options: ClientOptions, path: string, query: Record<string, string>, listener: Listener) {
-    const { device, acks = false, maxDelayMs = MAX_DELAY_MS, outbox } = options;
+  /** `path` is that of the room, such as `/api/v1/ws`. With an `outbox` there can be frames that have to arrive. */
+  constructor(
+    options: ClientOptions,
+    path: string,
+    listener: Listener,
+    query: Record<string, string> = {},
+    outbox?: Outbox,
+  ) {
+    const { device, acks = false, maxDelayMs = MAX_DELAY_MS } = options;
     const all = { ...query, ...(device && { device }), ...(acks && { acks: "true" }) };
     this.#options = options;
     this.#path = path;
@@ -209,7 +216,7 @@ export class Connection {
       const text = await this.#options.storage?.get(this.#key(name));
       const stored = fields(JSON.parse(text ?? "null"));
       const place = placeOf(stored);
-      if (place && typeof stored.room === "string") return { ...place, room: stored.room };
+      if (place) return { ...place, room: String(stored.room) };
       if (text) await this.#options.storage?.remove(this.#key(name));
       return undefined;
     } catch {

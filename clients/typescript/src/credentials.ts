@@ -1,13 +1,13 @@
 // The token of a connection: whether there is one to connect with, and when another is due.
 
+import { NEVER } from "./time.ts";
+
 export type TokenReason = "connect" | "expiring" | "refused";
 
 /** A token that ends this soon is not worth connecting with. */
 const MARGIN_MS = 5_000;
 const RETRY_MS = 5_000;
 const MAX_TRIES = 3;
-
-const NEVER = Number.POSITIVE_INFINITY;
 
 export class Credentials {
   #token: string | undefined;

@@ -2,8 +2,9 @@
 
 import type { RealtimeError, Refusal } from "./errors.ts";
 import type { Cursor, Message } from "./messages.ts";
+import type { Outbox } from "./outbox.ts";
 import type { Control } from "./protocol.ts";
-import type { ConnectionState, OutboxOptions, RoomStatus } from "./types.ts";
+import type { ConnectionState, RoomStatus } from "./types.ts";
 
 /** What has happened. */
 export type Input =
@@ -60,5 +61,6 @@ export interface Settings {
   query: Record<string, string>;
   acks: boolean;
   maxDelayMs: number;
-  outbox?: OutboxOptions | undefined;
+  /** For frames that have to arrive; a connection that only listens has none. */
+  outbox?: Outbox | undefined;
 }

@@ -69,7 +69,7 @@ export class Feed<T> implements AsyncIterableIterator<T> {
     const taker = this.#takers.shift();
     if (taker) taker.resolve({ value, done: false });
     else if (this.#waiting.push(value) > MAX_WAITING) {
-      this.end(new RealtimeError({ code: "SLOW_CONSUMER", message: "The loop fell behind by 10,000 messages." }));
+      this.end(new RealtimeError({ code: "SLOW_CONSUMER", message: "The loop is 10,000 messages behind." }));
     }
   }
 
@@ -85,17 +85,17 @@ export class Feed<T> implements AsyncIterableIterator<T> {
     }
   }
 
-  next(): Promise<IteratorResult<T>> {
-    if (this.#waiting.length > 0) return Promise.resolve({ value: this.#waiting.shift() as T, done: false });
-    if (this.#isOver && this.#error) return Promise.reject(this.#error);
-    if (this.#isOver) return Promise.resolve({ value: undefined, done: true });
-    return new Promise((resolve, reject) => this.#takers.push({ resolve, reject }));
+  async next(): Promise<IteratorResult<T>> {
+    if (this.#waiting.length > 0) return { value: this.#waiting.shift() as T, done: false };
+    if (!this.#isOver) return new Promise((resolve, reject) => this.#takers.push({ resolve, reject }));
+    if (this.#error) throw this.#error;
+    return { value: undefined, done: true };
   }
 
-  return(): Promise<IteratorResult<T>> {
+  async return(): Promise<IteratorResult<T>> {
     this.#waiting.length = 0;
     this.end();
-    return Promise.resolve({ value: undefined, done: true });
+    return { value: undefined, done: true };
   }
 
   [Symbol.asyncIterator](): this {

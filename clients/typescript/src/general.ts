@@ -21,7 +21,7 @@ export class GeneralClient implements CoreClient {
 
   constructor(options: ClientOptions) {
     this.options = options;
-    this.#connection = new Connection(options, "/api/v1/ws", {}, (effect) => this.#handle(effect));
+    this.#connection = new Connection(options, "/api/v1/ws", (effect) => this.#handle(effect));
   }
 
   get state(): ConnectionState {
@@ -71,7 +71,7 @@ export class GeneralClient implements CoreClient {
 
   async close(): Promise<void> {
     this.isClosed = true;
-    for (const room of [...this.#rooms.values()]) room.close();
+    for (const room of [...this.#rooms.values()]) room.each((each) => each.close());
     this.#connection.close();
     this.#emitter.clear();
   }
@@ -86,27 +86,21 @@ export class GeneralClient implements CoreClient {
   }
 
   #handle(effect: Effect): void {
-    switch (effect.type) {
-      case "message":
-        this.#emitter.publish(effect.message);
-        this.#rooms.get(effect.message.room)?.publish(effect.message);
-        break;
-      case "state":
-        this.#emitter.emit("@state", effect.state);
-        for (const room of this.#rooms.values()) room.state(effect.state);
-        break;
-      case "room":
-        this.#rooms.get(effect.room)?.changed(effect.status, effect.error);
-        break;
-      case "reset":
-        this.#emitter.emit("@reset", { room: effect.room, cursor: effect.cursor });
-        this.#rooms.get(effect.room)?.reset({ room: effect.room, cursor: effect.cursor });
-        break;
-      case "control":
-        if (effect.frame.type === "error") {
-          this.#emitter.emit("@error", new RealtimeError(refusalOf(effect.frame.data)));
-        }
-        break;
+    if (effect.type === "message") {
+      const { message } = effect;
+      this.#emitter.publish(message);
+      this.#rooms.get(message.room)?.each((room) => room.publish(message));
+    } else if (effect.type === "state") {
+      this.#emitter.emit("@state", effect.state);
+      for (const room of this.#rooms.values()) room.each((each) => each.state(effect.state));
+    } else if (effect.type === "room") {
+      this.#rooms.get(effect.room)?.changed(effect.status, effect.error);
+    } else if (effect.type === "reset") {
+      const { room, cursor } = effect;
+      this.#emitter.emit("@reset", { room, cursor });
+      this.#rooms.get(room)?.each((each) => each.reset({ room, cursor }));
+    } else if (effect.type === "control" && effect.frame.type === "error") {
+      this.#emitter.emit("@error", new RealtimeError(refusalOf(effect.frame.data)));
     }
   }
 }

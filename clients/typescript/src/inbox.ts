@@ -4,6 +4,7 @@ import type { Cursor, Message } from "./messages.ts";
 import { Position } from "./position.ts";
 import type { Place } from "./protocol.ts";
 import { type Change, Subscriptions } from "./subscriptions.ts";
+import { NEVER } from "./time.ts";
 
 /** News is confirmed and stored after this time, or after so many messages. */
 const SETTLE_MS = 1_000;
@@ -27,18 +28,14 @@ export class Inbox {
   #system = new Position();
   readonly #unsettled = new Set<string>();
   #count = 0;
-  #settleAt: number | undefined;
-
-  get ownRoom(): string | undefined {
-    return this.#ownRoom;
-  }
+  #settleAt = NEVER;
 
   get cursor(): Cursor | undefined {
     return this.#own.cursor;
   }
 
   get deadline(): number {
-    return Math.min(this.#settleAt ?? Number.POSITIVE_INFINITY, this.#own.deadline ?? Number.POSITIVE_INFINITY);
+    return Math.min(this.#settleAt, this.#own.deadline);
   }
 
   /** Goes on from what was stored. */
@@ -92,11 +89,11 @@ export class Inbox {
 
   /** How far it is in the rooms that moved, once enough has come together. */
   settle(now: number, atOnce = false): Progress[] {
-    if (!atOnce && this.#count < SETTLE_COUNT && now < (this.#settleAt ?? Number.POSITIVE_INFINITY)) return [];
+    if (!atOnce && this.#count < SETTLE_COUNT && now < this.#settleAt) return [];
     const moved = [...this.#unsettled].flatMap((room) => this.#progress(room));
     this.#unsettled.clear();
     this.#count = 0;
-    this.#settleAt = undefined;
+    this.#settleAt = NEVER;
     return moved;
   }
 
@@ -108,7 +105,7 @@ export class Inbox {
   #settleLater(room: string, now: number): void {
     this.#unsettled.add(room);
     this.#count += 1;
-    this.#settleAt ??= now + SETTLE_MS;
+    this.#settleAt = Math.min(this.#settleAt, now + SETTLE_MS);
   }
 
   #progress(room: string): Progress[] {

@@ -1,39 +1,41 @@
 // Whether the other end is still there: a ping now and then, and something has to come back.
 
+import { NEVER } from "./time.ts";
+
 const PING_MS = 25_000;
 const PONG_MS = 10_000;
 
 export class Liveness {
-  #pingAt: number | undefined;
-  #deadAt: number | undefined;
+  #pingAt = NEVER;
+  #deadAt = NEVER;
 
   get deadline(): number {
-    return this.#deadAt ?? this.#pingAt ?? Number.POSITIVE_INFINITY;
+    return Math.min(this.#deadAt, this.#pingAt);
   }
 
   begin(now: number): void {
     this.#pingAt = now + PING_MS;
-    this.#deadAt = undefined;
+    this.#deadAt = NEVER;
   }
 
   end(): void {
-    this.#pingAt = this.#deadAt = undefined;
+    this.#pingAt = this.#deadAt = NEVER;
   }
 
   /** Any frame is a sign of life. */
   heard(): void {
-    this.#deadAt = undefined;
+    this.#deadAt = NEVER;
   }
 
   /** Look now rather than later. */
   probe(now: number): void {
-    if (this.#pingAt !== undefined && this.#deadAt === undefined) this.#pingAt = now;
+    if (this.#pingAt !== NEVER && this.#deadAt === NEVER) this.#pingAt = now;
   }
 
   /** What is to be done by now. */
   due(now: number): "dead" | "ping" | undefined {
-    if (this.#deadAt !== undefined) return now >= this.#deadAt ? "dead" : undefined;
-    if (this.#pingAt === undefined || now < this.#pingAt) return undefined;
+    if (now >= this.#deadAt) return "dead";
+    if (now < this.#pingAt) return undefined;
     this.#pingAt = now + PING_MS;
     this.#deadAt = now + PONG_MS;
     return "ping";

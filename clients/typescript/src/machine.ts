@@ -7,7 +7,7 @@ import { RealtimeError, type Refusal } from "./errors.ts";
 import { Inbox, type Progress } from "./inbox.ts";
 import { Liveness } from "./liveness.ts";
 import type { Cursor, Message } from "./messages.ts";
-import { type Item, Outbox } from "./outbox.ts";
+import type { Outbox } from "./outbox.ts";
 import {
   type Control,
   confirm,
@@ -15,13 +15,13 @@ import {
   fields,
   frame,
   isMessage,
-  MAX_FRAME_BYTES,
   PING,
   parse,
   placeOf,
   refusalOf,
 } from "./protocol.ts";
 import type { Change } from "./subscriptions.ts";
+import { NEVER } from "./time.ts";
 import type { ConnectionState } from "./types.ts";
 import { verdict, verdictOf } from "./verdict.ts";
 
@@ -34,8 +34,6 @@ const ASLEEP_MS = 5_000;
 /** Whatever wakes it, it does not dial more often. */
 const EAGER_MS = 1_000;
 
-const NEVER = Number.POSITIVE_INFINITY;
-
 type Phase = "idle" | "token" | "dialing" | "live" | "waiting" | "stopped";
 
 export class Machine {
@@ -44,7 +42,7 @@ export class Machine {
   readonly #credentials = new Credentials();
   readonly #inbox = new Inbox();
   readonly #liveness = new Liveness();
-  readonly #outbox: Outbox;
+  readonly #outbox: Outbox | undefined;
   #phase: Phase = "idle";
   #state: ConnectionState = { status: "idle" };
   #effects: Effect[] = [];
@@ -63,7 +61,7 @@ export class Machine {
   constructor(settings: Settings, random: () => number) {
     this.#settings = settings;
     this.#backoff = new Backoff(settings.maxDelayMs, random);
-    this.#outbox = new Outbox(settings.outbox);
+    this.#outbox = settings.outbox;
   }
 
   get state(): ConnectionState {
@@ -82,7 +80,7 @@ export class Machine {
       this.#phaseEnds,
       this.#inbox.subscriptions.deadline(isLive),
       ...(isLive
-        ? [this.#liveness.deadline, this.#inbox.deadline, this.#outbox.deadline, this.#credentials.deadline]
+        ? [this.#liveness.deadline, this.#inbox.deadline, this.#outbox?.deadline ?? NEVER, this.#credentials.deadline]
         : []),
     );
     return earliest === NEVER ? undefined : earliest;
@@ -136,7 +134,7 @@ export class Machine {
         this.#transmit(input.bytes);
         break;
       case "withdraw":
-        this.#push({ type: "withdrawn", id: input.id, wasSent: this.#outbox.withdraw(input.id) });
+        this.#effects.push(...(this.#outbox?.withdraw(input.id) ?? []));
         break;
       case "offline":
         this.#isOffline = true;
@@ -162,7 +160,7 @@ export class Machine {
     for (const text of this.#inbox.subscriptions.due(this.#now, isLive)) this.#transmit(text);
     if (!isLive) return;
     if (this.#now >= this.#credentials.deadline) this.#askForAnother();
-    for (const { text } of this.#outbox.next(this.#now)) this.#transmit(text);
+    for (const text of this.#outbox?.next(this.#now) ?? []) this.#transmit(text);
     this.#settle();
     this.#look();
   }
@@ -171,8 +169,8 @@ export class Machine {
   #look(): void {
     const due = this.#liveness.due(this.#now);
     if (due === "ping") this.#transmit(PING);
-    if (due === "dead") this.#giveUp("nothing came back to a ping");
-    else if (this.#inbox.isStuck(this.#now)) this.#giveUp("messages of the room are missing");
+    if (due === "dead") this.#giveUp("no pong");
+    else if (this.#inbox.isStuck(this.#now)) this.#giveUp("a hole");
   }
 
   // Connecting
@@ -223,7 +221,7 @@ export class Machine {
     if (this.#phase !== "dialing" && this.#phase !== "live") return;
     const refusal = this.#explains(number, reason) ? this.#refusal : undefined;
     const what = refusal && number !== 4003 ? verdictOf(refusal) : verdict(number, reason);
-    const broken = { code: reason || "CONNECTION_LOST", message: `The connection ended (${number}).`, retry: true };
+    const broken = { code: reason || "CONNECTION_LOST", message: `Closed with ${number}.`, retry: true };
     const error = new RealtimeError({ ...broken, ...refusal, ...(what === "stop" && { retry: false }) }, number);
     this.#notBefore = this.#now + (refusal?.retry_after_ms ?? 0);
     if (what === "cursor") this.#inbox.lose();
@@ -248,7 +246,7 @@ export class Machine {
 
   #stop(reason: RealtimeError): void {
     this.#end();
-    for (const { id } of this.#outbox.clear()) this.#push({ type: "failed", id, error: reason });
+    this.#effects.push(...(this.#outbox?.clear(reason) ?? []));
     this.#setState("stopped", { status: "stopped", reason });
   }
 
@@ -269,7 +267,7 @@ export class Machine {
     this.#refusal = undefined;
     this.#credentials.suspend();
     this.#liveness.end();
-    this.#outbox.rewind();
+    this.#outbox?.rewind();
   }
 
   /** Looks at once whether it lives, or comes back at once. */
@@ -314,24 +312,7 @@ export class Machine {
 
   #send(text: string, kind: string, id: string | undefined): void {
     if (id === undefined) this.#transmit(text);
-    else this.#enqueue({ id, type: kind, text, bytes: bytesOf(text) });
-  }
-
-  #enqueue(item: Item): void {
-    if (item.bytes > MAX_FRAME_BYTES) {
-      this.#fail(item, { code: "TOO_LARGE", message: "A frame holds up to 1 MiB." });
-      return;
-    }
-    const { taken, dropped } = this.#outbox.add(item);
-    for (const each of dropped) {
-      this.#push({ type: "dropped", id: each.id, kind: each.type });
-      this.#fail(each, { code: "OUTBOX_FULL", message: "It had to go for what came later." });
-    }
-    if (!taken) this.#fail(item, { code: "OUTBOX_FULL", message: "Too much is waiting to be sent.", retry: true });
-  }
-
-  #fail({ id }: Item, refusal: ConstructorParameters<typeof RealtimeError>[0]): void {
-    this.#push({ type: "failed", id, error: new RealtimeError(refusal) });
+    else this.#effects.push(...(this.#outbox?.send(id, kind, text) ?? []));
   }
 
   #transmit(data: string | Uint8Array<ArrayBuffer>): void {
@@ -366,7 +347,7 @@ export class Machine {
     if (!this.#inbox.take(message, this.#now)) return;
     // What was sent from here and comes back after a break has arrived, and says nothing new.
     const { id, seq } = message;
-    if (seq !== undefined && this.#outbox.wasSent(id)) this.#confirmed(id, seq, false);
+    if (seq !== undefined && this.#outbox?.wasSent(id)) this.#confirmed(id, seq, false);
     else this.#push({ type: "message", message });
   }
 
@@ -405,7 +386,7 @@ export class Machine {
   /** The token was taken: it may open what the last one did not. */
   #refreshed(): void {
     this.#credentials.accepted();
-    this.#announce(this.#inbox.subscriptions.reconsider(this.#now));
+    this.#announce(this.#inbox.subscriptions.reconsider());
   }
 
   #announce(changes: Change[]): void {
@@ -422,7 +403,7 @@ export class Machine {
   }
 
   #confirmed(id: string, seq: number, duplicate: boolean): void {
-    if (this.#outbox.confirmed(id)) this.#push({ type: "confirmed", id, seq, duplicate });
+    this.#effects.push(...(this.#outbox?.confirmed(id, seq, duplicate) ?? []));
   }
 
   #refused(data: Fields): void {
@@ -432,19 +413,11 @@ export class Machine {
     if (about === "subscribe") this.#announce(this.#inbox.subscriptions.refused(refusal, this.#now));
     else if (about === "refresh") this.#credentials.retryLater(this.#now);
     else if (about === "ack") this.#inbox.unsettle(this.#now);
-    else this.#refusedFrame(data, refusal);
-  }
-
-  /** A frame that waits for its confirmation goes again or fails. Any other is for whoever knows its type. */
-  #refusedFrame(data: Fields, refusal: Refusal): void {
-    const item = this.#outbox.refused(data.id, refusal.original_type);
-    if (refusal.retry && (item || refusal.code === "RATE_LIMIT")) {
-      this.#outbox.pause(this.#now, refusal.retry_after_ms);
-    } else if (item) {
-      this.#outbox.remove(item.id);
-      this.#fail(item, refusal);
+    else {
+      // A frame that waits for its confirmation goes again or fails. Any other is for whoever knows its type.
+      const known = this.#outbox?.refused(data.id, refusal, this.#now);
+      this.#effects.push(...(known ?? [{ type: "control" as const, frame: { type: "error", data } }]));
     }
-    if (!item) this.#push({ type: "control", frame: { type: "error", data } });
   }
 
   #push(effect: Effect): void {
@@ -459,5 +432,3 @@ export class Machine {
 }
 
 const plain = ({ epoch, seq }: Cursor): Cursor => ({ epoch, seq });
-
-const bytesOf = (text: string): number => new TextEncoder().encode(text).length;

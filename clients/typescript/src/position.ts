@@ -2,6 +2,7 @@
 
 import type { Cursor } from "./messages.ts";
 import type { Place } from "./protocol.ts";
+import { NEVER } from "./time.ts";
 
 /** How long a message may be overtaken by what is critical. A hole that stays longer is none that fills by itself. */
 const HOLE_MS = 5_000;
@@ -32,8 +33,8 @@ export class Position {
   }
 
   /** When a hole has been there for too long. */
-  get deadline(): number | undefined {
-    return this.#holeSince === undefined ? undefined : this.#holeSince + HOLE_MS;
+  get deadline(): number {
+    return (this.#holeSince ?? NEVER) + HOLE_MS;
   }
 
   /** Where the server goes on. Whether something is lost in between: then this is a new beginning. */
@@ -47,7 +48,7 @@ export class Position {
     return !isNew || recovered === false;
   }
 
-  /** Back to an earlier place, if this is one: what comes after it is wanted once more. */
+  /** Back to an earlier place, or to one at all: what comes after it is wanted once more. */
   rewind(cursor: Cursor): boolean {
     if (cursor.epoch === this.#epoch && cursor.seq >= (this.#floor ?? 0)) return false;
     this.#goTo(cursor);
@@ -70,7 +71,7 @@ export class Position {
 
   /** Whether there is a hole that does not fill, so that the room is to be asked again. */
   isStuck(now: number): boolean {
-    return this.#early.size > MAX_EARLY || now >= (this.deadline ?? Number.POSITIVE_INFINITY);
+    return this.#early.size > MAX_EARLY || now >= this.deadline;
   }
 
   #advance(now: number): void {

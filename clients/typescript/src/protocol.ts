@@ -13,7 +13,7 @@ export type Fields = Record<string, unknown>;
 
 /** A place to go on from, as a welcome and `subscribed` name it. */
 export interface Place extends Cursor {
-  recovered?: boolean;
+  recovered?: boolean | undefined;
 }
 
 /** The exact bytes that are answered while the room sleeps. */
@@ -25,7 +25,6 @@ export const SUBPROTOCOL = "cidadao.v1";
 export const MAX_FRAME_BYTES = 1_048_576;
 
 const ID = /^[A-Za-z0-9._~@|+=:-]{1,128}$/;
-const FIELDS = ["investigation_id", "analysis_id"] as const;
 
 const isObject = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value);
@@ -60,17 +59,13 @@ function decode(text: string): unknown {
 /** The cursor in a welcome, `subscribed`, or what was stored; none, if it is not whole. */
 export function placeOf({ epoch, seq, recovered }: Fields): Place | undefined {
   if (typeof epoch !== "string" || !Number.isSafeInteger(seq)) return undefined;
-  return { epoch, seq: seq as number, ...(typeof recovered === "boolean" && { recovered }) };
+  return { epoch, seq: seq as number, recovered: recovered as boolean | undefined };
 }
 
-export function refusalOf({ code, message, retry, retry_after_ms, original_type }: Fields): Refusal {
-  return {
-    code: typeof code === "string" ? code : "UNKNOWN",
-    message: typeof message === "string" ? message : "The server refused without a word.",
-    retry: retry === true,
-    ...(typeof retry_after_ms === "number" && { retry_after_ms }),
-    ...(typeof original_type === "string" && { original_type }),
-  };
+/** What an `error` says, with what it leaves out. */
+export function refusalOf(data: Fields): Refusal {
+  const retry_after_ms = Number(data.retry_after_ms) || undefined;
+  return { code: "UNKNOWN", message: "Refused.", ...data, retry: data.retry === true, retry_after_ms };
 }
 
 export const isId = (id: unknown): id is string => typeof id === "string" && ID.test(id);
@@ -80,7 +75,7 @@ export function roomName(kind: string, id: string): string {
   if (isId(id)) return `${kind}:${id}`;
   throw new RealtimeError({
     code: "INVALID_ID",
-    message: "an id is 1 to 128 ASCII letters, digits and - . _ ~ @ | + = :",
+    message: "An id has 1 to 128 of A-Z a-z 0-9 - . _ ~ @ | + = :",
   });
 }
 
@@ -104,18 +99,8 @@ export function frame(type: string, data: unknown, id?: string): string {
 }
 
 function roomField(room: string): Fields {
-  const [kind, id] = split(room);
-  return { [`${kind}_id`]: id };
-}
-
-function split(room: string): [kind: string, id: string] {
   const colon = room.indexOf(":");
-  return [room.slice(0, colon), room.slice(colon + 1)];
-}
-
-/** Whether a frame of this connection can ask for the room. */
-export function canSubscribe(room: string): boolean {
-  return (FIELDS as readonly string[]).includes(`${split(room)[0]}_id`);
+  return { [`${room.slice(0, colon)}_id`]: room.slice(colon + 1) };
 }
 
 /** When a token ends, in milliseconds since 1970, if it says so. */

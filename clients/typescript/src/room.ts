@@ -1,9 +1,9 @@
 // A room as a program holds it: several handles share one subscription.
 
 import type { Connection } from "./connection.ts";
-import { quiet } from "./deferred.ts";
+import { closed, quiet } from "./deferred.ts";
 import type { Feed } from "./emitter.ts";
-import { RealtimeError } from "./errors.ts";
+import type { RealtimeError } from "./errors.ts";
 import { Handle } from "./handle.ts";
 import type { Cursor, Message } from "./messages.ts";
 import type { ConnectionState, Reset, Room, RoomStatus } from "./types.ts";
@@ -38,23 +38,11 @@ export class SharedRoom {
   changed(status: RoomStatus, error: RealtimeError | undefined): void {
     this.status = status;
     this.error = error;
-    for (const handle of [...this.#handles]) handle.changed();
+    this.each((handle) => handle.changed());
   }
 
-  publish(message: Message): void {
-    for (const handle of [...this.#handles]) handle.publish(message);
-  }
-
-  reset(reset: Reset): void {
-    for (const handle of [...this.#handles]) handle.reset(reset);
-  }
-
-  state(state: ConnectionState): void {
-    for (const handle of [...this.#handles]) handle.state(state);
-  }
-
-  close(): void {
-    for (const handle of [...this.#handles]) handle.close();
+  each(act: (handle: RoomHandle) => void): void {
+    for (const handle of [...this.#handles]) act(handle);
   }
 }
 
@@ -85,7 +73,7 @@ export class RoomHandle extends Handle implements Room {
     const wait = new Promise<void>((resolve, reject) => {
       const look = () => {
         if (this.status === "live") resolve();
-        else if (this.status === "closed") reject(closed(this.name));
+        else if (this.status === "closed") reject(closed());
         else if (this.status === "refused") reject(this.#shared.error);
         else return;
         end();
@@ -133,5 +121,3 @@ export class RoomHandle extends Handle implements Room {
     this.#shared.release(this);
   }
 }
-
-const closed = (name: string) => new RealtimeError({ code: "CLOSED", message: `The handle of ${name} is closed.` });

@@ -4,24 +4,24 @@ import { RealtimeError, type Refusal } from "./errors.ts";
 import type { Cursor } from "./messages.ts";
 import { Position } from "./position.ts";
 import { type Place, subscribe, unsubscribe } from "./protocol.ts";
+import { NEVER, pauseAfter } from "./time.ts";
 import type { RoomStatus } from "./types.ts";
 
 /** After so long without an answer it is asked again. */
 const ANSWER_MS = 10_000;
 /** What was given back is kept so long: pages often take again what they have just let go. */
 const LINGER_MS = 1_000;
-const FIRST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE_MS = 30_000;
 
 interface Subscription {
   readonly room: string;
-  position: Position;
+  readonly position: Position;
   status: RoomStatus;
-  /** When it is to be asked for, if it is not yet. */
+  /** When it is to be asked for. */
   askAt: number;
-  /** Since when an answer is awaited. */
-  askedAt: number | undefined;
-  releaseAt: number | undefined;
+  /** When an answer has to be there. */
+  answerBy: number;
+  /** When it ends. */
+  releaseAt: number;
 }
 
 /** What became of a room. */
@@ -45,16 +45,12 @@ export class Subscriptions {
 
   /** When something is to be done. Without a connection only what was given back has a time. */
   deadline(isConnected: boolean): number {
-    const isAsking = !this.#isCareful || this.#awaited().length === 0;
-    let earliest = Number.POSITIVE_INFINITY;
-    for (const { releaseAt, askedAt, askAt, status, position } of this.#rooms.values()) {
-      earliest = Math.min(earliest, releaseAt ?? earliest);
-      if (!isConnected) continue;
-      if (askedAt !== undefined) earliest = Math.min(earliest, askedAt + ANSWER_MS);
-      else if (status === "pending" && isAsking) earliest = Math.min(earliest, askAt);
-      else if (status === "live") earliest = Math.min(earliest, position.deadline ?? earliest);
-    }
-    return earliest;
+    const mayAsk = this.#mayAsk();
+    const times = this.#all.map(({ releaseAt, answerBy, askAt, status, position }) => {
+      if (!isConnected) return releaseAt;
+      return Math.min(releaseAt, answerBy, mayAsk ? askAt : NEVER, status === "live" ? position.deadline : NEVER);
+    });
+    return Math.min(NEVER, ...times);
   }
 
   position(room: string): Position | undefined {
@@ -70,22 +66,18 @@ export class Subscriptions {
   /** Hears the room, from the cursor on. What is known of it at once: somebody may have it already. */
   want(room: string, cursor: Cursor | undefined, now: number): Change[] {
     const known = this.#rooms.get(room);
-    if (!known) {
-      this.#rooms.set(room, {
-        room,
-        position: new Position(cursor),
-        status: "pending",
-        askAt: now,
-        askedAt: undefined,
-        releaseAt: undefined,
-      });
-      return [];
-    }
-    known.releaseAt = undefined;
-    if (cursor && known.position.cursor && known.position.rewind(cursor)) {
-      Object.assign(known, { status: "pending", askAt: now, askedAt: undefined });
-    }
-    return [{ room, status: known.status }];
+    const each = known ?? {
+      room,
+      position: new Position(cursor),
+      status: "pending",
+      askAt: now,
+      answerBy: NEVER,
+      releaseAt: NEVER,
+    };
+    this.#rooms.set(room, each);
+    each.releaseAt = NEVER;
+    if (cursor && each.position.rewind(cursor)) mark(each, "pending", now);
+    return known ? [{ room, status: each.status }] : [];
   }
 
   release(room: string, now: number): void {
@@ -98,20 +90,21 @@ export class Subscriptions {
     this.#leaving.clear();
     this.#refusals = [];
     this.#isCareful = false;
-    return this.#askAll(0, () => true);
+    return askAll(this.#all);
   }
 
   /** Another token may open what the last one did not. */
-  reconsider(now: number): Change[] {
-    return this.#askAll(now, ({ status }) => status === "refused");
+  reconsider(): Change[] {
+    return askAll(this.#all.filter(({ status }) => status === "refused"));
   }
 
   /** The frames to send now. Without a connection nothing is asked for, but what was given back still goes. */
   due(now: number, isConnected: boolean): string[] {
-    const frames = [...this.#rooms.values()].flatMap((each) => this.#leave(each, now, isConnected));
+    const frames = this.#all
+      .filter(({ releaseAt }) => now >= releaseAt)
+      .flatMap((each) => this.#leave(each, isConnected));
     if (!isConnected) return frames;
-    this.#giveUpWaiting(now);
-    this.#mend(now);
+    for (const each of this.#all) this.#mend(each, now);
     return [...frames, ...this.#ask(now)];
   }
 
@@ -119,7 +112,7 @@ export class Subscriptions {
     const known = this.#rooms.get(room);
     if (!known) return [];
     const isLost = known.position.begin(place);
-    Object.assign(known, { status: "live", askedAt: undefined });
+    mark(known, "live");
     this.#pauses = 0;
     const change: Change = { room, status: "live", ...(isLost && { reset: { epoch: place.epoch, seq: place.seq } }) };
     return [change, ...this.#judge(now)];
@@ -132,7 +125,7 @@ export class Subscriptions {
     else this.#leaving.delete(room);
     const known = this.#rooms.get(room);
     if (expected > 0 || !known) return [];
-    return [this.#refuse(known, { code: "FORBIDDEN", message: "The token does not open this room any more." })];
+    return [refuse(known, { code: "FORBIDDEN", message: "The token opens it no more." })];
   }
 
   /** One of the rooms that were asked for was refused. What is known of it by now. */
@@ -141,78 +134,69 @@ export class Subscriptions {
     return this.#judge(now);
   }
 
-  /** As many refusals as rooms without an answer: then each of them was refused. */
-  #judge(now: number): Change[] {
-    const awaited = this.#awaited();
-    if (this.#refusals.length === 0 || this.#refusals.length < awaited.length) return [];
-    return this.#settle(awaited, now);
+  get #all(): Subscription[] {
+    return [...this.#rooms.values()];
   }
 
-  /** All who still wait were refused: each knows why, unless the reasons differ and there is more than one. */
-  #settle(awaited: Subscription[], now: number): Change[] {
+  get #awaited(): Subscription[] {
+    return this.#all.filter(({ answerBy }) => answerBy < NEVER);
+  }
+
+  #mayAsk(): boolean {
+    return !this.#isCareful || this.#awaited.length === 0;
+  }
+
+  /**
+   * As many refusals as rooms without an answer: then each of them was refused. Each knows why, unless the reasons
+   * differ: then they are asked for again, one at a time.
+   */
+  #judge(now: number): Change[] {
+    const awaited = this.#awaited;
     const [first] = this.#refusals;
-    const isClear = awaited.length <= 1 || this.#refusals.every(({ code }) => code === first?.code);
-    const wait = Math.max(...this.#refusals.map(({ retry_after_ms = 0 }) => retry_after_ms));
+    if (!first || this.#refusals.length < awaited.length) return [];
+    const isClear = this.#refusals.every(({ code }) => code === first.code);
     this.#refusals = [];
-    if (isClear && first && !first.retry) return awaited.map((each) => this.#refuse(each, first));
+    if (isClear && !first.retry) return awaited.map((each) => refuse(each, first));
     this.#isCareful ||= !isClear;
-    const pause = isClear ? Math.max(wait, this.#pause()) : 0;
-    for (const each of awaited) Object.assign(each, { askedAt: undefined, askAt: now + pause });
+    const pause = isClear ? (first.retry_after_ms ?? pauseAfter(this.#pauses++)) : 0;
+    for (const each of awaited) mark(each, "pending", now + pause);
     return [];
   }
 
-  #pause(): number {
-    this.#pauses += 1;
-    return Math.min(FIRST_PAUSE_MS * 2 ** (this.#pauses - 1), LONGEST_PAUSE_MS);
-  }
-
-  #refuse(known: Subscription, refusal: Pick<Refusal, "code" | "message">): Change {
-    Object.assign(known, { status: "refused", askedAt: undefined, askAt: Number.POSITIVE_INFINITY });
-    return { room: known.room, status: "refused", error: new RealtimeError(refusal) };
-  }
-
-  #awaited(): Subscription[] {
-    return [...this.#rooms.values()].filter(({ askedAt }) => askedAt !== undefined);
-  }
-
-  #askAll(now: number, which: (subscription: Subscription) => boolean): Change[] {
-    const chosen = [...this.#rooms.values()].filter(which);
-    for (const each of chosen) Object.assign(each, { status: "pending", askedAt: undefined, askAt: now });
-    return chosen.map(({ room }) => ({ room, status: "pending" }));
-  }
-
-  /** An answer that has not come by now does not come: the server lost the question. */
-  #giveUpWaiting(now: number): void {
-    const lost = this.#awaited().filter(({ askedAt = now }) => now >= askedAt + ANSWER_MS);
-    for (const each of lost) Object.assign(each, { askedAt: undefined, askAt: now });
-    if (lost.length > 0) this.#refusals = [];
-  }
-
-  /** A room with a hole is asked for again, from below the hole. */
-  #mend(now: number): void {
-    for (const each of this.#rooms.values()) {
-      if (each.status === "live" && each.position.isStuck(now)) Object.assign(each, { status: "pending", askAt: now });
-    }
+  /** An answer that has not come by now does not come. A room with a hole is asked for again, from below the hole. */
+  #mend(each: Subscription, now: number): void {
+    const isLate = now >= each.answerBy;
+    if (isLate) this.#refusals = [];
+    if (isLate || (each.status === "live" && each.position.isStuck(now))) mark(each, "pending", now);
   }
 
   #ask(now: number): string[] {
-    const limit = this.#isCareful ? 1 - this.#awaited().length : Number.POSITIVE_INFINITY;
-    const due = [...this.#rooms.values()].filter((each) => each.status === "pending" && this.#canAsk(each, now));
-    const chosen = due.slice(0, Math.max(0, limit));
-    for (const each of chosen) each.askedAt = now;
+    const due = this.#mayAsk() ? this.#all.filter(({ askAt }) => now >= askAt) : [];
+    const chosen = this.#isCareful ? due.slice(0, 1) : due;
+    for (const each of chosen) mark(each, "pending", NEVER, now + ANSWER_MS);
     return chosen.map(({ room, position }) => subscribe(room, position.cursor));
   }
 
-  #canAsk({ askedAt, askAt }: Subscription, now: number): boolean {
-    return askedAt === undefined && askAt <= now;
+  #leave({ room, status, answerBy }: Subscription, isConnected: boolean): string[] {
+    this.#rooms.delete(room);
+    if (!isConnected || (status !== "live" && answerBy === NEVER)) return [];
+    this.#leaving.set(room, (this.#leaving.get(room) ?? 0) + 1);
+    return [unsubscribe(room)];
   }
+}
 
-  #leave(each: Subscription, now: number, isConnected: boolean): string[] {
-    if (each.releaseAt === undefined || now < each.releaseAt) return [];
-    this.#rooms.delete(each.room);
-    const wasAsked = each.status === "live" || each.askedAt !== undefined;
-    if (!isConnected || !wasAsked) return [];
-    this.#leaving.set(each.room, (this.#leaving.get(each.room) ?? 0) + 1);
-    return [unsubscribe(each.room)];
-  }
+function mark(each: Subscription, status: RoomStatus, askAt: number = NEVER, answerBy: number = NEVER): void {
+  Object.assign(each, { status, askAt, answerBy });
+}
+
+function askAll(all: Subscription[]): Change[] {
+  return all.map((each) => {
+    mark(each, "pending", 0);
+    return { room: each.room, status: "pending" };
+  });
+}
+
+function refuse(each: Subscription, refusal: Pick<Refusal, "code" | "message">): Change {
+  mark(each, "refused");
+  return { room: each.room, status: "refused", error: new RealtimeError(refusal) };
 }

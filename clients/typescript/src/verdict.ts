@@ -11,7 +11,7 @@ const BY_CODE: Readonly<Record<string, Verdict>> = {
 };
 
 /** Numbers that say enough. All others, 1000 and 1006 among them, mean the network or a deploy: come back. */
-const BY_NUMBER: Readonly<Record<number, Verdict>> = { 1008: "stop", 4001: "token", 4003: "stop" };
+const BY_NUMBER: Readonly<Record<number, Verdict>> = { 1008: "stop", 4001: "token" };
 
 /** By the number of the close, and the code that came with it. Older servers close with 1008 alone for a bad token. */
 export function verdict(closeCode: number, code: string): Verdict {
