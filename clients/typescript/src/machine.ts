@@ -273,9 +273,10 @@ export class Machine {
   /** Looks at once whether it lives, or comes back at once. */
   #wake(): void {
     this.#liveness.probe(this.#now);
-    if (this.#phase !== "waiting") return;
     const soon = Math.max(this.#now, this.#notBefore, this.#dialedAt + EAGER_MS);
-    this.#phaseEnds = Math.min(this.#phaseEnds, soon);
+    if (this.#state.status !== "waiting" || soon >= this.#phaseEnds) return;
+    this.#phaseEnds = soon;
+    this.#setState("waiting", { ...this.#state, retryAt: soon });
   }
 
   // Tokens
