@@ -16,9 +16,15 @@ node("scripts/build.mjs");
 node(TSC, "--noEmit", "-p", "tests/tsconfig.json");
 if (half !== "worker") {
   const coverage = ["--experimental-test-coverage", "--test-coverage-branches=95", "--test-coverage-lines=95", ...PURE];
-  node("--test", ...coverage, ...files("tests/*.test.ts"));
+  node("--test", "--test-timeout=60000", ...coverage, ...files("tests/*.test.ts"));
 }
 if (half !== "unit" && existsSync(join(PACKAGE, "../../build/index.js"))) {
-  node("--test", "--test-force-exit", "--test-concurrency=2", ...files("tests/worker/*.test.ts"));
+  node(
+    "--test",
+    "--test-force-exit",
+    "--test-timeout=120000",
+    "--test-concurrency=2",
+    ...files("tests/worker/*.test.ts"),
+  );
 }
 node("scripts/size.mjs");
