@@ -13,7 +13,7 @@ const half = process.argv[2];
 const files = (pattern) => globSync(pattern, { cwd: PACKAGE }).sort();
 
 node("scripts/build.mjs");
-node(TSC, "--noEmit", "-p", "tests/tsconfig.json");
+for (const tests of ["tests", "tests/worker"]) node(TSC, "--noEmit", "-p", `${tests}/tsconfig.json`);
 if (half !== "worker") {
   const coverage = ["--experimental-test-coverage", "--test-coverage-branches=95", "--test-coverage-lines=95", ...PURE];
   node("--test", "--test-timeout=60000", ...coverage, ...files("tests/*.test.ts"));
