@@ -171,8 +171,7 @@ export class Machine {
   #look(): void {
     const due = this.#liveness.due(this.#now);
     if (due === "ping") this.#transmit(PING);
-    if (due === "dead") this.#giveUp("no pong");
-    else if (this.#inbox.isStuck(this.#now)) this.#giveUp("a hole");
+    if (due === "dead" || this.#inbox.isStuck(this.#now)) this.#giveUp();
   }
 
   // Connecting
@@ -209,13 +208,14 @@ export class Machine {
     if (this.#phase === "waiting") this.#begin();
     else {
       this.#hangUp(4008, "TIMEOUT");
-      this.#retry(new RealtimeError({ code: "CONNECT_TIMEOUT", message: "No welcome came in time.", retry: true }));
+      this.#retry(new RealtimeError({ code: "CONNECT_TIMEOUT", message: "No welcome came.", retry: true }));
     }
   }
 
-  #giveUp(why: string): void {
+  /** No pong came, or a hole in the room does not fill. */
+  #giveUp(): void {
     this.#hangUp(4008, "TIMEOUT");
-    this.#retry(new RealtimeError({ code: "CONNECTION_LOST", message: `Given up: ${why}.`, retry: true }));
+    this.#retry(new RealtimeError({ code: "CONNECTION_LOST", message: "Nothing came.", retry: true }));
   }
 
   /** The socket is gone. */
@@ -305,7 +305,7 @@ export class Machine {
   #noToken(): void {
     if (this.#credentials.isRefreshing) this.#credentials.retryLater(this.#now);
     else if (this.#phase === "token") {
-      this.#retry(new RealtimeError({ code: "TOKEN_UNAVAILABLE", message: "No token could be had.", retry: true }));
+      this.#retry(new RealtimeError({ code: "TOKEN_UNAVAILABLE", message: "No token came.", retry: true }));
     }
   }
 
@@ -402,7 +402,7 @@ export class Machine {
 
   #announce(changes: Change[]): void {
     for (const { room, status, error, reset } of changes) {
-      this.#push({ type: "room", room, status, ...(error && { error }) });
+      this.#push({ type: "room", room, status, error });
       if (reset) this.#push({ type: "reset", room, cursor: reset });
     }
   }

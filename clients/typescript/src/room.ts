@@ -6,6 +6,7 @@ import type { Feed } from "./emitter.ts";
 import type { RealtimeError } from "./errors.ts";
 import { Handle } from "./handle.ts";
 import type { Cursor, Message } from "./messages.ts";
+import { NEVER } from "./time.ts";
 import type { ConnectionState, Reset, Room, RoomStatus } from "./types.ts";
 
 export class SharedRoom {
@@ -91,9 +92,9 @@ export class RoomHandle extends Handle implements Room {
   }
 
   override publish(message: Message): void {
-    const { seq } = message;
-    if (seq !== undefined && seq <= this.#last) return;
-    if (seq !== undefined) this.#last = seq;
+    const { seq = NEVER } = message;
+    if (seq <= this.#last) return;
+    if (seq < NEVER) this.#last = seq;
     super.publish(message);
   }
 
