@@ -334,7 +334,7 @@ export class Machine {
   #settle(atOnce = false): void {
     const moved = this.#inbox.settle(this.#now, atOnce);
     for (const { room, seq, isOwn } of this.#settings.acks ? moved : []) {
-      this.#transmit(isOwn ? confirm(seq) : confirm(seq, room));
+      this.#transmit(confirm(seq, isOwn ? undefined : room));
     }
     this.#save(moved);
   }
