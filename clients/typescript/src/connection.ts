@@ -123,7 +123,7 @@ export class Connection {
     if (effect.type === "token") this.#askToken(effect.reason);
     else if (effect.type === "dial") this.#dial(effect.token, effect.query);
     else if (effect.type === "transmit") this.#transmit(effect.data);
-    else if (effect.type === "hangup") this.#hangUp(effect.code, effect.reason);
+    else if (effect.type === "hangup") this.#hangUp();
     else if (effect.type === "save") this.#save(effect.isOwn ? this.#path : effect.room, effect);
     else this.#listener(effect);
   }
@@ -198,12 +198,12 @@ export class Connection {
   }
 
   /** Lets go of the socket: on a dead network its own end may come minutes later. */
-  #hangUp(code: number, reason: string): void {
+  #hangUp(): void {
     const socket = this.#socket;
     this.#socket = undefined;
     if (!socket) return;
     socket.onmessage = socket.onclose = null;
-    socket.close(code, reason);
+    socket.close(1000);
   }
 
   #key(name: string): string {

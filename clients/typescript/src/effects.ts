@@ -42,7 +42,7 @@ export type Effect =
   | { type: "token"; reason: "connect" | "expiring" | "refused" }
   | { type: "dial"; token: string; query: Record<string, string> }
   | { type: "transmit"; data: string | Uint8Array<ArrayBuffer> }
-  | { type: "hangup"; code: number; reason: string }
+  | { type: "hangup" }
   | { type: "state"; state: ConnectionState }
   | { type: "message"; message: Message }
   | { type: "control"; frame: Control }

@@ -29,8 +29,9 @@ import { type Verdict, verdict, verdictOf } from "./verdict.ts";
 const CONNECT_MS = 20_000;
 /** What lived this long was no failure, and the next wait is a first one. */
 const STABLE_MS = 10_000;
-/** A timer that is so late has slept, and the connection may have died meanwhile. */
-const ASLEEP_MS = 5_000;
+/** A device that sleeps stops its timers. So there is a tick this often, and one that is late by half has slept. */
+const TICK_MS = 10_000;
+const ASLEEP_MS = 15_000;
 /** Whatever wakes it, it does not dial more often. */
 const EAGER_MS = 1_000;
 
@@ -81,6 +82,7 @@ export class Machine {
     const isLive = this.#phase === "live";
     const earliest = Math.min(
       this.#phaseEnds,
+      isLive || this.#phase === "waiting" ? this.#now + TICK_MS : NEVER,
       this.#inbox.subscriptions.deadline(isLive),
       ...(isLive
         ? [this.#liveness.deadline, this.#inbox.deadline, this.#outbox?.deadline ?? NEVER, this.#credentials.deadline]
@@ -92,9 +94,9 @@ export class Machine {
   /** What is to be done about it. */
   handle(input: Input, now: number): Effect[] {
     this.#effects = [];
-    const due = this.deadline ?? NEVER;
+    const wasAsleep = input.type === "tick" && now - this.#now > ASLEEP_MS;
     this.#now = now;
-    if (input.type === "tick" && now - due > ASLEEP_MS) this.#wake();
+    if (wasAsleep) this.#wake();
     this.#take(input);
     this.#catchUp();
     return this.#effects;
@@ -199,7 +201,7 @@ export class Machine {
 
   #disconnect(): void {
     if (this.#phase === "idle") return;
-    this.#hangUp(1000, "");
+    this.#hangUp();
     this.#setState("idle", { status: "idle" });
   }
 
@@ -207,14 +209,14 @@ export class Machine {
   #phaseEnded(): void {
     if (this.#phase === "waiting") this.#begin();
     else {
-      this.#hangUp(4008, "TIMEOUT");
+      this.#hangUp();
       this.#retry(new RealtimeError({ code: "CONNECT_TIMEOUT", message: "No welcome came.", retry: true }));
     }
   }
 
   /** No pong came, or a hole in the room does not fill. */
   #giveUp(): void {
-    this.#hangUp(4008, "TIMEOUT");
+    this.#hangUp();
     this.#retry(new RealtimeError({ code: "CONNECTION_LOST", message: "Nothing came.", retry: true }));
   }
 
@@ -233,7 +235,7 @@ export class Machine {
   /** The server has said that it will end this connection, or that there will be none: its close may come much later. */
   #turnedAway(refusal: Refusal): void {
     if (this.#phase !== "dialing" && this.#phase !== "live") return;
-    this.#push({ type: "hangup", code: 1000, reason: "" });
+    this.#push({ type: "hangup" });
     this.#follow(verdictOf(refusal), new RealtimeError(refusal));
   }
 
@@ -260,9 +262,9 @@ export class Machine {
     this.#setState("stopped", { status: "stopped", reason });
   }
 
-  #hangUp(code: number, reason: string): void {
+  #hangUp(): void {
     if (this.#phase === "live") this.#settle(true);
-    if (this.#phase === "live" || this.#phase === "dialing") this.#push({ type: "hangup", code, reason });
+    if (this.#phase === "live" || this.#phase === "dialing") this.#push({ type: "hangup" });
     this.#end();
   }
 
