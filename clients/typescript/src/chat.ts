@@ -5,7 +5,7 @@ import { ChatHandle } from "./chat-handle.ts";
 import { address, Connection } from "./connection.ts";
 import { closed } from "./deferred.ts";
 import type { Effect } from "./effects.ts";
-import { RealtimeError } from "./errors.ts";
+import { RealtimeError, type Refusal } from "./errors.ts";
 import { newId } from "./id.ts";
 import type { ChatComplete, ChatMessage, Message, Typing } from "./messages.ts";
 import { Outbox } from "./outbox.ts";
@@ -81,6 +81,9 @@ export class SharedChat {
   }
 
   send(content: string, { signal, context, agentId, ask = true, id = newId() }: SendOptions): LiveAnswer {
+    const known = this.#answers.get(id);
+    if (known?.isOwn) return known;
+    this.#ended.delete(id);
     const answer = new LiveAnswer(id, true, (each) => this.#cancel(each));
     if (signal?.aborted) {
       answer.cancel();
@@ -246,15 +249,23 @@ export class SharedChat {
       return;
     }
     for (const upload of this.uploads) if (upload.control(type, data)) return;
-    if (type !== "error") return;
-    if (data.original_type === "chat_cancel") this.#cancelRefused(data);
-    else this.#emit("@error", new RealtimeError(refusalOf(data)));
+    if (type === "error") this.#refused(refusalOf(data));
   }
 
-  /** It has ended meanwhile, or never began. The refusal does not say which: the oldest is meant. */
-  #cancelRefused({ retry }: Fields): void {
+  #refused(refusal: Refusal): void {
+    const { code, original_type, retry_after_ms } = refusal;
+    if (original_type === "chat_cancel") this.#cancelRefused();
+    if (original_type === undefined && code === "RATE_LIMIT") {
+      for (const upload of this.uploads) upload.tooFast(retry_after_ms);
+    }
+    // What was to be stopped, and had ended by itself, is as it was wished.
+    if (original_type !== "chat_cancel" || code !== "NOT_FOUND") this.#emit("@error", new RealtimeError(refusal));
+  }
+
+  /** It has ended meanwhile, or is another's. The refusal does not say which: the oldest is meant. */
+  #cancelRefused(): void {
     const [id] = [...this.#ended].find(([, isKnown]) => !isKnown) ?? [];
-    if (id !== undefined && retry !== true) this.#ended.set(id, true);
+    if (id !== undefined) this.#ended.set(id, true);
   }
 
   /** The question was there before, so its answer may have ended before this connection: the log knows. */

@@ -10,6 +10,8 @@ export interface Refusal {
   retry_after_ms?: number | undefined;
   /** The `type` of the frame that was refused. */
   original_type?: string;
+  /** The room that a refused `subscribe` named. */
+  room?: string;
 }
 
 /**

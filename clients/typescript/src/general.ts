@@ -5,7 +5,7 @@ import { closed } from "./deferred.ts";
 import type { Effect } from "./effects.ts";
 import { Emitter } from "./emitter.ts";
 import { RealtimeError } from "./errors.ts";
-import { refusalOf, roomName } from "./protocol.ts";
+import { isCursor, refusalOf, roomName } from "./protocol.ts";
 import { whenReady } from "./ready.ts";
 import { SharedRoom } from "./room.ts";
 import type { ClientOptions, ConnectionState, CoreClient, Room, RoomKind, RoomOptions, Unsubscribe } from "./types.ts";
@@ -54,6 +54,7 @@ export class GeneralClient implements CoreClient {
   room(kind: RoomKind, id: string, { since }: RoomOptions = {}): Room {
     if (this.isClosed) throw closed();
     const name = roomName(kind, id);
+    if (since && !isCursor(since)) throw new RealtimeError({ code: "INVALID_CURSOR", message: "No cursor." });
     const shared = this.#rooms.get(name) ?? new SharedRoom(name, this.#connection, () => this.#rooms.delete(name));
     this.#rooms.set(name, shared);
     const room = shared.open(since);

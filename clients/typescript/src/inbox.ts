@@ -62,7 +62,7 @@ export class Inbox {
   /** A new place: in a room that was subscribed to, or, unasked, in its own or the one for everybody. */
   subscribed(room: string, place: Place, now: number): Change[] {
     this.#settleLater(room, now);
-    if (this.subscriptions.position(room)) return this.subscriptions.subscribed(room, place, now);
+    if (this.subscriptions.position(room)) return this.subscriptions.subscribed(room, place);
     const isLost = this.#position(room)?.begin(place);
     return isLost ? [{ room, status: "live", reset: { epoch: place.epoch, seq: place.seq } }] : [];
   }

@@ -164,7 +164,8 @@ export class Machine {
     for (const text of this.#inbox.subscriptions.due(this.#now, isLive)) this.#transmit(text);
     if (!isLive) return;
     if (this.#now >= this.#credentials.deadline) this.#askForAnother();
-    for (const text of this.#outbox?.next(this.#now) ?? []) this.#transmit(text);
+    const text = this.#outbox?.next(this.#now);
+    if (text !== undefined) this.#transmit(text);
     this.#settle();
     this.#look();
   }
@@ -429,7 +430,7 @@ export class Machine {
     else if (about === "ack") this.#inbox.unsettle(this.#now);
     else {
       // A frame that waits for its confirmation goes again or fails. Any other is for whoever knows its type.
-      const known = this.#outbox?.refused(data.id, refusal, this.#now);
+      const known = this.#outbox?.refused(data.original_id, refusal, this.#now);
       this.#effects.push(...(known ?? [{ type: "control" as const, frame: { type: "error", data } }]));
     }
   }

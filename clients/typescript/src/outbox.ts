@@ -15,27 +15,28 @@ interface Item {
   wasSent: boolean;
 }
 
-/** What is under way at once: more would only meet the server's rate limit. */
-const MAX_IN_FLIGHT = 20;
+/** What has no answer by then is sent again, under its id. */
+const ANSWER_MS = 10_000;
 
 export class Outbox {
   /** In the order in which they were given, which is the order in which they go out. */
   readonly #items = new Map<string, Item>();
-  /** Sent on this connection, and not confirmed yet. */
-  readonly #inFlight = new Set<string>();
+  /** Sent on this connection, and not confirmed yet. One at a time: what is refused for now is not overtaken. */
+  #inFlight: string | undefined;
   readonly #options: Required<OutboxOptions>;
   readonly #encoder = new TextEncoder();
   #bytes = 0;
-  #pausedUntil = 0;
+  /** Until then it pauses, or waits for an answer. */
+  #waitsUntil = 0;
   #pauses = 0;
 
   constructor({ maxFrames = 1_000, maxBytes = 4_194_304, whenFull = "reject" }: OutboxOptions = {}) {
     this.#options = { maxFrames, maxBytes, whenFull };
   }
 
-  /** When to go on sending, if it pauses. */
+  /** When to send next, if nothing comes before. */
   get deadline(): number {
-    return this.#items.size > 0 && this.#pausedUntil > 0 ? this.#pausedUntil : NEVER;
+    return this.#items.size > 0 ? this.#waitsUntil : NEVER;
   }
 
   /** Takes a frame, or says what had to go, or why not. The same id is the same frame. */
@@ -65,7 +66,7 @@ export class Outbox {
 
   /**
    * A frame was refused: it goes again later, or not at all. Nothing, if the refusal is of no concern here. It names the
-   * frame, or means the oldest of its type that was sent.
+   * frame, or means the one that is under way.
    */
   refused(id: unknown, refusal: Refusal, now: number): Effect[] | undefined {
     const item = this.#find(id, refusal.original_type);
@@ -76,29 +77,25 @@ export class Outbox {
     return [failed(item.id, refusal)];
   }
 
+  /** On whatever connection. */
   wasSent(id: string): boolean {
-    return this.#inFlight.has(id);
+    return this.#items.get(id)?.wasSent === true;
   }
 
   /** What goes out now. */
-  next(now: number): string[] {
-    if (now < this.#pausedUntil) return [];
-    this.#pausedUntil = 0;
-    const texts: string[] = [];
-    for (const item of this.#items.values()) {
-      if (this.#inFlight.size >= MAX_IN_FLIGHT) break;
-      if (this.#inFlight.has(item.id)) continue;
-      this.#inFlight.add(item.id);
-      item.wasSent = true;
-      texts.push(item.text);
-    }
-    return texts;
+  next(now: number): string | undefined {
+    const [item] = this.#items.values();
+    if (!item || now < this.#waitsUntil) return undefined;
+    this.#inFlight = item.id;
+    this.#waitsUntil = now + ANSWER_MS;
+    item.wasSent = true;
+    return item.text;
   }
 
   /** The connection is gone: what was not confirmed is sent again on the next. */
   rewind(): void {
-    this.#inFlight.clear();
-    this.#pausedUntil = 0;
+    this.#inFlight = undefined;
+    this.#waitsUntil = 0;
   }
 
   /** There will be no connection. */
@@ -108,19 +105,17 @@ export class Outbox {
     return ids.map((id) => ({ type: "failed", id, error }));
   }
 
-  /** The server wants less: all that is unconfirmed goes again, later. Each has its id, so nothing comes twice. */
+  /** The server wants less: what is unconfirmed goes again, later. It has its id, so nothing comes twice. */
   #pause(now: number, ms: number | undefined): void {
-    this.#pausedUntil = now + (ms ?? pauseAfter(this.#pauses));
+    this.#waitsUntil = now + (ms ?? pauseAfter(this.#pauses));
     this.#pauses += 1;
-    this.#inFlight.clear();
+    this.#inFlight = undefined;
   }
 
   #find(id: unknown, kind: string | undefined): Item | undefined {
-    for (const key of this.#inFlight) {
-      const item = this.#items.get(key);
-      if (id === key || (typeof id !== "string" && item?.kind === kind)) return item;
-    }
-    return undefined;
+    if (typeof id === "string") return this.#items.get(id);
+    const item = this.#items.get(this.#inFlight ?? "");
+    return item?.kind === kind ? item : undefined;
   }
 
   #makeRoom(bytes: number): Effect[] {
@@ -137,7 +132,7 @@ export class Outbox {
   #remove(id: string): Item | undefined {
     const item = this.#items.get(id);
     this.#items.delete(id);
-    this.#inFlight.delete(id);
+    if (this.#inFlight === id) this.rewind();
     this.#bytes -= item?.bytes ?? 0;
     return item;
   }

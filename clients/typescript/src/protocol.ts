@@ -26,6 +26,8 @@ export const MAX_FRAME_BYTES = 1_048_576;
 
 const ID = /^[A-Za-z0-9._~@|+=:-]{1,128}$/;
 
+const EPOCH = /^[0-9a-f]{16}$/;
+
 const isObject = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
@@ -62,6 +64,9 @@ export function placeOf({ epoch, seq, recovered }: Fields): Place | undefined {
   if (typeof epoch !== "string" || !Number.isSafeInteger(seq)) return undefined;
   return { epoch, seq: seq as number, recovered: recovered as boolean | undefined };
 }
+
+/** Whether the server takes it as a cursor: those of storages and programs may be anything. */
+export const isCursor = ({ epoch, seq }: Cursor): boolean => EPOCH.test(epoch) && seq >= 0;
 
 /** What an `error` says, with what it leaves out. */
 export function refusalOf(data: Fields): Refusal {

@@ -37,18 +37,13 @@ export class Subscriptions {
   readonly #rooms = new Map<string, Subscription>();
   /** How many `unsubscribed` are still to come, by room. */
   readonly #leaving = new Map<string, number>();
-  /** Refusals do not name the room: they are kept until it is clear whose they are. */
-  #refusals: Refusal[] = [];
-  /** Whether rooms are asked for one at a time, so that a refusal belongs to that one. */
-  #isCareful = false;
   #pauses = 0;
 
   /** When something is to be done. Without a connection only what was given back has a time. */
   deadline(isConnected: boolean): number {
-    const mayAsk = this.#mayAsk();
     const times = this.#all.map(({ releaseAt, answerBy, askAt, status, position }) => {
       if (!isConnected) return releaseAt;
-      return Math.min(releaseAt, answerBy, mayAsk ? askAt : NEVER, status === "live" ? position.deadline : NEVER);
+      return Math.min(releaseAt, answerBy, askAt, status === "live" ? position.deadline : NEVER);
     });
     return Math.min(NEVER, ...times);
   }
@@ -88,8 +83,6 @@ export class Subscriptions {
   /** The connection is gone, and all subscriptions with it. */
   suspend(): Change[] {
     this.#leaving.clear();
-    this.#refusals = [];
-    this.#isCareful = false;
     return askAll(this.#all);
   }
 
@@ -108,14 +101,13 @@ export class Subscriptions {
     return [...frames, ...this.#ask(now)];
   }
 
-  subscribed(room: string, place: Place, now: number): Change[] {
+  subscribed(room: string, place: Place): Change[] {
     const known = this.#rooms.get(room);
     if (!known) return [];
     const isLost = known.position.begin(place);
     mark(known, "live");
     this.#pauses = 0;
-    const change: Change = { room, status: "live", ...(isLost && { reset: { epoch: place.epoch, seq: place.seq } }) };
-    return [change, ...this.#judge(now)];
+    return [{ room, status: "live", ...(isLost && { reset: { epoch: place.epoch, seq: place.seq } }) }];
   }
 
   /** Asked for, or a new token does not open the room any more. */
@@ -128,53 +120,28 @@ export class Subscriptions {
     return [refuse(known, { code: "FORBIDDEN", message: "The token opens it no more." })];
   }
 
-  /** One of the rooms that were asked for was refused. What is known of it by now. */
+  /** A room that was asked for is asked for again later, or not at all. */
   refused(refusal: Refusal, now: number): Change[] {
-    this.#refusals.push(refusal);
-    return this.#judge(now);
+    const known = this.#rooms.get(refusal.room as string);
+    if (!known || known.answerBy === NEVER) return [];
+    if (!refusal.retry) return [refuse(known, refusal)];
+    mark(known, "pending", now + (refusal.retry_after_ms ?? pauseAfter(this.#pauses++)));
+    return [];
   }
 
   get #all(): Subscription[] {
     return [...this.#rooms.values()];
   }
 
-  get #awaited(): Subscription[] {
-    return this.#all.filter(({ answerBy }) => answerBy < NEVER);
-  }
-
-  #mayAsk(): boolean {
-    return !this.#isCareful || this.#awaited.length === 0;
-  }
-
-  /**
-   * As many refusals as rooms without an answer: then each of them was refused. Each knows why, unless the reasons
-   * differ: then they are asked for again, one at a time.
-   */
-  #judge(now: number): Change[] {
-    const awaited = this.#awaited;
-    const [first] = this.#refusals;
-    if (!first || this.#refusals.length < awaited.length) return [];
-    const isClear = this.#refusals.every(({ code }) => code === first.code);
-    this.#refusals = [];
-    if (isClear && !first.retry) return awaited.map((each) => refuse(each, first));
-    this.#isCareful ||= !isClear;
-    const pause = isClear ? (first.retry_after_ms ?? pauseAfter(this.#pauses++)) : 0;
-    for (const each of awaited) mark(each, "pending", now + pause);
-    return [];
-  }
-
   /** An answer that has not come by now does not come. A room with a hole is asked for again, from below the hole. */
   #mend(each: Subscription, now: number): void {
-    const isLate = now >= each.answerBy;
-    if (isLate) this.#refusals = [];
-    if (isLate || (each.status === "live" && each.position.isStuck(now))) mark(each, "pending", now);
+    if (now >= each.answerBy || (each.status === "live" && each.position.isStuck(now))) mark(each, "pending", now);
   }
 
   #ask(now: number): string[] {
-    const due = this.#mayAsk() ? this.#all.filter(({ askAt }) => now >= askAt) : [];
-    const chosen = this.#isCareful ? due.slice(0, 1) : due;
-    for (const each of chosen) mark(each, "pending", NEVER, now + ANSWER_MS);
-    return chosen.map(({ room, position }) => subscribe(room, position.cursor));
+    const due = this.#all.filter(({ askAt }) => now >= askAt);
+    for (const each of due) mark(each, "pending", NEVER, now + ANSWER_MS);
+    return due.map(({ room, position }) => subscribe(room, position.cursor));
   }
 
   #leave({ room, status, answerBy }: Subscription, isConnected: boolean): string[] {

@@ -5,6 +5,7 @@ import type { SharedChat } from "./chat.ts";
 import { type Deferred, deferred } from "./deferred.ts";
 import { RealtimeError } from "./errors.ts";
 import { type Fields, refusalOf } from "./protocol.ts";
+import { pauseAfter } from "./time.ts";
 import type { UploadedFile, UploadOptions } from "./types.ts";
 
 const HEADER_BYTES = 12;
@@ -13,7 +14,8 @@ const FRAME_BYTES = 262_144;
 const WINDOW_BYTES = 1_048_576;
 /** After so long without a word from the server it is asked where it is. */
 const STALL_MS = 15_000;
-const RETRY_MS = 1_000;
+/** How often in a row it is tried again what could succeed later. */
+const MAX_RETRIES = 6;
 /** Larger files are not read as a whole to give their hash. */
 const MAX_HASHED_BYTES = 67_108_864;
 
@@ -50,7 +52,7 @@ async function announcement(source: unknown, file: Blob, { name, contentType }: 
   return {
     name: name ?? (typeof known.name === "string" ? known.name : "file"),
     size: file.size,
-    content_type: type || "application/octet-stream",
+    ...(type && { content_type: type }),
     ...(sha256 && { sha256 }),
   };
 }
@@ -81,6 +83,8 @@ export class Upload {
   #turn = 0;
   #isReading = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Since something arrived. */
+  #retries = 0;
 
   constructor(chat: Port, id: string, file: Blob, announcement: Fields, onProgress: UploadOptions["onProgress"]) {
     this.#chat = chat;
@@ -117,8 +121,7 @@ export class Upload {
 
   /** Whether the frame was about this file. */
   control(type: string, data: Fields): boolean {
-    const isRateLimit = type === "error" && data.code === "RATE_LIMIT" && data.original_type === undefined;
-    if (data.file_id !== this.#id && !isRateLimit) return false;
+    if (data.file_id !== this.#id) return false;
     if (type === "upload_ready") this.#ready(data);
     else if (type === "upload_progress") this.#progress(data);
     else if (type === "upload_complete") this.#complete(data);
@@ -126,6 +129,12 @@ export class Upload {
     else if (type === "error") this.#refused(data);
     else return false;
     return true;
+  }
+
+  /** The server hears too much, and has dropped something: perhaps of this file. */
+  tooFast(ms: number | undefined): void {
+    this.#pause();
+    this.#later(ms ?? pauseAfter(0));
   }
 
   #ready({ handle, offset, window_bytes, frame_bytes }: Fields): void {
@@ -139,6 +148,7 @@ export class Upload {
   }
 
   #progress({ offset }: Fields): void {
+    this.#retries = 0;
     this.#stored = Number(offset);
     this.#tell();
     this.#send();
@@ -157,12 +167,17 @@ export class Upload {
     });
   }
 
-  /** What can succeed later is announced again then: the answer says from where on. */
+  /** What can go on is announced again: the answer says from where. Pieces that were under way are refused as well. */
   #refused(data: Fields): void {
     const refusal = refusalOf(data);
+    const wasSending = this.#handle !== undefined;
     this.#pause();
-    if (refusal.retry) this.#later(refusal.retry_after_ms ?? RETRY_MS);
-    else this.fail(new RealtimeError(refusal));
+    if (typeof data.offset === "number") {
+      if (wasSending) this.connected();
+    } else if (refusal.retry && this.#retries < MAX_RETRIES) {
+      this.#later(refusal.retry_after_ms ?? pauseAfter(this.#retries));
+      this.#retries += 1;
+    } else this.fail(new RealtimeError(refusal));
   }
 
   #tell(): void {

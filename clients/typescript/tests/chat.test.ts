@@ -105,7 +105,7 @@ test("an answer that fails is rejected with its code, and so is a loop over it",
 test("a question that is refused is rejected, and nobody has to look", async () => {
   const { chat, socket } = await openChat();
   const answer = chat.send("?", { id: "q1" });
-  socket.say("error", { code: "ID_TAKEN", message: "No.", retry: false, original_type: "chat" });
+  socket.say("error", { code: "ID_TAKEN", message: "No.", retry: false, original_type: "chat", original_id: "q1" });
   await assert.rejects(answer.sent, withCode("ID_TAKEN"));
   await assert.rejects(answer.done, withCode("ID_TAKEN"));
   assert.throws(() => chat.send("?", { id: "a b" }), withCode("INVALID_ID"));
@@ -138,6 +138,29 @@ test("a cancellation that comes too late is not repeated", async () => {
   assert.equal(socket.take("chat_cancel").length, 1);
   socket.say("error", { code: "NOT_FOUND", message: "No.", retry: false, original_type: "chat_cancel" });
   assert.deepEqual((await comeBack(socket, tick)).take("chat_cancel"), []);
+});
+
+test("a cancellation that is refused is told, and not repeated", async () => {
+  const { chat, socket } = await openChat();
+  const codes: string[] = [];
+  chat.on("@error", ({ code }) => codes.push(code));
+  socket.publish("chat", { content: "Era uma", chunk: true, snapshot: true, ...answerTo("theirs") });
+  chat.answers[0]?.cancel();
+  socket.say("error", { code: "FORBIDDEN", message: "No.", retry: false, original_type: "chat_cancel" });
+  assert.deepEqual(codes, ["FORBIDDEN"]);
+  assert.deepEqual((await comeBack(socket, tick)).take("chat_cancel").length, 0);
+});
+
+test("the same id is the same question while it is under way, and may be asked again when it was taken back", async () => {
+  const { chat, socket } = await openChat();
+  const answer = chat.send("?", { id: "q1" });
+  assert.equal(chat.send("?", { id: "q1" }), answer);
+  assert.equal(socket.take("chat").length, 1);
+  answer.cancel();
+  const again = chat.send("?", { id: "q1" });
+  socket.say("ack", { id: "q1", room: "chat:s", seq: 1 });
+  socket.publish("chat", { content: "Era", chunk: true, snapshot: true, ...answerTo("q1") });
+  assert.deepEqual([again.text, answer.status], ["Era", "cancelled"]);
 });
 
 test("a question that is taken back before it went out is never asked", async () => {

@@ -6,8 +6,8 @@ const INV = "investigation:1";
 const ANA = "analysis:7";
 
 const ask = (field: string, id: string, place: object = {}) => ({ type: "subscribe", data: { [field]: id, ...place } });
-const refuse = (driver: Driver, code: string, rest: object = {}) =>
-  driver.frame("error", { code, message: "No.", retry: false, original_type: "subscribe", ...rest });
+const refuse = (driver: Driver, code: string, room = INV, rest: object = {}) =>
+  driver.frame("error", { code, message: "No.", retry: false, original_type: "subscribe", room, ...rest });
 const status = (effects: ReturnType<Driver["feed"]>) =>
   only("room", effects).map(({ room, status, error }) => [room, status, error?.code]);
 
@@ -113,48 +113,39 @@ test("one room that is refused knows it", () => {
   assert.deepEqual(sent(driver.pass(20_000)), []);
 });
 
-test("of several, those without another answer were refused, in whatever order it comes", () => {
-  const first = opened(INV, ANA);
-  assert.deepEqual(status(refuse(first, "FORBIDDEN")), []);
-  assert.deepEqual(status(first.subscribed(ANA, 1)), [
-    [ANA, "live", undefined],
-    [INV, "refused", "FORBIDDEN"],
-  ]);
-  const second = opened(INV, ANA);
-  refuse(second, "FORBIDDEN");
-  assert.deepEqual(status(refuse(second, "FORBIDDEN")).length, 2);
-});
-
-test("if the reasons differ they are asked one at a time", () => {
+test("of several the one is refused that the refusal names", () => {
   const driver = opened(INV, ANA);
-  refuse(driver, "FORBIDDEN");
-  assert.deepEqual(sent(refuse(driver, "TOO_MANY_SUBSCRIPTIONS")), [ask("investigation_id", "1")]);
-  const next = refuse(driver, "TOO_MANY_SUBSCRIPTIONS");
-  assert.deepEqual(status(next), [[INV, "refused", "TOO_MANY_SUBSCRIPTIONS"]]);
-  assert.deepEqual(sent(next), [ask("analysis_id", "7")]);
-  assert.deepEqual(status(refuse(driver, "FORBIDDEN")), [[ANA, "refused", "FORBIDDEN"]]);
+  assert.deepEqual(status(refuse(driver, "TOO_MANY_SUBSCRIPTIONS", ANA)), [[ANA, "refused", "TOO_MANY_SUBSCRIPTIONS"]]);
+  assert.deepEqual(status(driver.subscribed(INV, 1)), [[INV, "live", undefined]]);
+  assert.deepEqual(sent(driver.pass(20_000)), []);
 });
 
 test("a room that did not answer is asked again, ever later", () => {
   const driver = opened(INV);
   for (const pause of [1_000, 2_000, 4_000]) {
-    refuse(driver, "UNAVAILABLE", { retry: true });
+    refuse(driver, "UNAVAILABLE", INV, { retry: true });
     assert.deepEqual(sent(driver.pass(pause - 1)), []);
     assert.equal(sent(driver.pass(1)).length, 1);
   }
-  refuse(driver, "RATE_LIMIT", { retry: true, retry_after_ms: 300 });
+  refuse(driver, "RATE_LIMIT", INV, { retry: true, retry_after_ms: 300 });
   assert.equal(sent(driver.pass(300)).length, 1);
 });
 
 test("an answer that does not come is not waited for", () => {
   const driver = opened(INV, ANA);
-  refuse(driver, "FORBIDDEN");
-  assert.deepEqual(sent(driver.pass(10_000)).length, 2);
-  assert.deepEqual(status(driver.subscribed(ANA, 1)), [[ANA, "live", undefined]], "the old refusal is forgotten");
+  driver.subscribed(ANA, 1);
+  assert.deepEqual(sent(driver.pass(9_999)), []);
+  assert.deepEqual(sent(driver.pass(1)), [ask("investigation_id", "1")]);
+  assert.deepEqual(status(driver.subscribed(INV, 1)), [[INV, "live", undefined]]);
 });
 
 test("a refusal without a question is nobody's", () => {
   assert.deepEqual(refuse(opened(), "FORBIDDEN"), []);
+  const driver = opened(INV);
+  driver.subscribed(INV, 1);
+  assert.deepEqual(refuse(driver, "FORBIDDEN"), []);
+  driver.feed({ type: "subscribe", room: ANA });
+  assert.deepEqual(refuse(driver, "INVALID_FRAME", undefined, { room: undefined }), []);
 });
 
 test("who asks for an earlier place gets what came since, though another has the room already", () => {

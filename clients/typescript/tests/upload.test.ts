@@ -158,6 +158,40 @@ test("a refusal for good ends it, one for now asks again later", async () => {
   await assert.rejects(done, withCode("FILE_TYPE_NOT_ALLOWED"));
 });
 
+test("a hole is filled from the place that the server names, which is asked for once", async () => {
+  const { socket } = await begin(10);
+  ready(socket, 0, { window_bytes: 10 });
+  await turns();
+  const hole = {
+    code: "INVALID_FILE",
+    message: "",
+    retry: false,
+    original_type: "upload",
+    file_id: "file-1",
+    offset: 2,
+  };
+  for (let pieces = 0; pieces < 3; pieces += 1) socket.say("error", hole);
+  assert.equal(socket.take("upload").length, 1);
+  socket.pieces.length = 0;
+  ready(socket, 2, { window_bytes: 10 });
+  await turns();
+  assert.deepEqual(offsets(socket), [2, 4, 6, 8]);
+});
+
+test("what could succeed later is tried ever later, and not for ever", async () => {
+  const { socket, done } = await begin(10);
+  const no = { code: "FILES_UNAVAILABLE", message: "", retry: true, original_type: "upload", file_id: "file-1" };
+  for (const pause of [1, 2, 4, 8, 16, 30]) {
+    socket.say("error", no);
+    tick(pause * 1_000 - 1);
+    assert.deepEqual(socket.take("upload"), []);
+    tick(1);
+    assert.equal(socket.take("upload").length, 1);
+  }
+  socket.say("error", no);
+  await assert.rejects(done, withCode("FILES_UNAVAILABLE"));
+});
+
 test("a server that says nothing for long is asked where it is", async () => {
   const { socket } = await begin(10);
   ready(socket);
