@@ -26,6 +26,13 @@ function dialing(): Driver {
   return driver;
 }
 
+/** Of chats: `chat-vectors.test.ts` says what they make of it. */
+const isHandedOn = (each: Case): void => {
+  const driver = new Driver();
+  driver.open();
+  assert.deepEqual(feed(driver, each), [{ type: "control", frame: JSON.parse(each.bytes) }]);
+};
+
 /** What each type of frame has to bring about. */
 const UNDERSTOOD: Record<string, (frame: Case) => void> = {
   connection: welcomes,
@@ -59,6 +66,19 @@ const UNDERSTOOD: Record<string, (frame: Case) => void> = {
     driver.open();
     assert.deepEqual(feed(driver, each), [{ type: "token", reason: "expiring" }]);
   },
+  ack: (each) => {
+    const driver = new Driver();
+    driver.open({ room: each.data.room, seq: each.data.seq - 1 });
+    driver.feed({ type: "send", kind: "chat", id: each.data.id, frame: "{}" });
+    const { id, seq, duplicate = false } = each.data;
+    assert.deepEqual(feed(driver, each), [{ type: "confirmed", id, seq, duplicate }]);
+    assert.equal(driver.machine.cursor()?.seq, seq);
+  },
+  presence: isHandedOn,
+  upload_ready: isHandedOn,
+  upload_progress: isHandedOn,
+  upload_complete: isHandedOn,
+  upload_aborted: isHandedOn,
   error: (each) => {
     const { code, retry, original_type } = each.data;
     assert.deepEqual(refusalOf(each.data), { retry_after_ms: undefined, ...each.data });
@@ -101,6 +121,18 @@ for (const each of server.frames as Case[]) {
     understood(each);
   });
 }
+
+test("a refused subscribe ends the room that it names", () => {
+  const refusals = (server.frames as Case[]).filter(({ type, data }) => type === "error" && data.room);
+  assert.ok(refusals.length > 0);
+  for (const each of refusals) {
+    const driver = new Driver();
+    driver.open();
+    for (const room of ["investigation:other", each.data.room]) driver.feed({ type: "subscribe", room });
+    const [change] = only("room", feed(driver, each));
+    assert.deepEqual([change?.room, change?.status, change?.error?.code], [each.data.room, "refused", each.data.code]);
+  }
+});
 
 test("the short pong is a sign of life, and the ping has the bytes that it answers", () => {
   assert.equal(PING, server.pong.ping);
@@ -164,6 +196,14 @@ test("what this client sends is among what the server accepts", () => {
     unsubscribe("analysis:ana-7"),
     confirm(41),
     confirm(41, "investigation:inv-123"),
+    frame("chat", { content: "Quanto custou a ponte?" }, "msg_1"),
+    frame("chat", { content: "Bom dia", ask: false }, "msg_4"),
+    frame("chat_cancel", { reply_to: "msg_1" }),
+    frame("typing", { isTyping: true }),
+    frame("typing", { isTyping: false }),
+    frame("presence", { state: { status: "away" } }),
+    frame("upload", { name: "dados ação.csv", size: 7 }, "file-2"),
+    frame("upload_abort", { file_id: "file-1" }),
     frame("refresh", { token: "eyJhbGciOiJIUzI1NiJ9.e30.c2ln" }),
   ];
   for (const each of frames) assert.ok(accepted.has(each), `not among the vectors: ${each}`);

@@ -1,8 +1,16 @@
 // What the tests against the real worker share.
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { WebSocket as NodeWebSocket } from "ws";
 import type { Claims } from "../../../../miniflare-tests/support/token.ts";
-import { type Client, type ClientOptions, createClient, type Listenable, type Message } from "../../src/index.ts";
+import {
+  type Client,
+  type ClientOptions,
+  createClient,
+  type Listenable,
+  type Message,
+  type SocketConstructor,
+} from "../../src/index.ts";
 
 export interface Server {
   url(path: string, scheme?: "http" | "ws"): string;
@@ -13,6 +21,55 @@ export interface Server {
 export function connect(server: Server, options: Partial<ClientOptions> = {}): Client {
   return createClient({ url: server.url(""), getToken: () => server.token({ sub: "ana" }), ...options });
 }
+
+/** The way between clients and a server, which may have moved: it can be cut, kept down, and lose what comes. */
+export class Network {
+  readonly WebSocket: SocketConstructor;
+  isDown = false;
+  /** Frames that clients do not get. */
+  loses: (text: string) => boolean = () => false;
+  /** All that came, of the newest connections too. */
+  readonly frames: string[] = [];
+  readonly #sockets: NodeWebSocket[] = [];
+
+  constructor(server: Server) {
+    const network = this;
+    class Line extends NodeWebSocket {
+      constructor(url: string, protocols: string[] = []) {
+        const { pathname, search } = new URL(url);
+        super(server.url(pathname + search, "ws"), protocols);
+        network.#sockets.push(this);
+        if (network.isDown) queueMicrotask(() => this.terminate());
+      }
+      override emit(event: string | symbol, ...rest: unknown[]): boolean {
+        if (event !== "message") return super.emit(event, ...rest);
+        const text = String(rest[0]);
+        network.frames.push(text);
+        return network.loses(text) || super.emit(event, ...rest);
+      }
+    }
+    this.WebSocket = Line as unknown as SocketConstructor;
+  }
+
+  /** How often somebody has dialed. */
+  get dials(): number {
+    return this.#sockets.length;
+  }
+
+  /** Breaks every connection, without a word. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.terminate();
+  }
+
+  has(word: string): boolean {
+    return this.frames.some((text) => text.includes(word));
+  }
+}
+
+/** Who may come into every chat. */
+export const guest = (server: Server, sub: string) => ({
+  getToken: () => server.token({ sub, rooms: ["chat:*"] }),
+});
 
 /** Everything that is heard, by its number. */
 export function collect(from: Listenable<object>): Message[] {
