@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use serde::Deserialize;
 
-use crate::id::Seq;
+use crate::id::{ConnId, Seq};
 use crate::limits::Limits;
 use crate::moment::Millis;
 
@@ -31,6 +31,8 @@ pub struct Outgoing {
     pub seq: Option<Seq>,
     /// The frame that clients get.
     pub frame: Rc<str>,
+    /// The connection that it came from, which is told otherwise.
+    pub from: Option<ConnId>,
 }
 
 /// The messages of one window.
@@ -111,7 +113,7 @@ mod tests {
     use serde_json::Value;
 
     fn message(frame: &str) -> Outgoing {
-        Outgoing { seq: Some(Seq(1)), frame: frame.into() }
+        Outgoing { seq: Some(Seq(1)), frame: frame.into(), from: None }
     }
 
     fn frames(count: usize) -> Vec<Rc<str>> {

@@ -8,18 +8,32 @@ use serde::{Deserialize, Serialize};
 /// Why one request or one frame was refused. The connection, if there is one, goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reject {
+    /// The agent broke off, or said that it cannot answer.
+    AgentFailed,
+    /// The agent said nothing for too long.
+    AgentTimeout,
+    /// The agent could not be reached, or would not answer.
+    AgentUnavailable,
     /// A service has barred this user for a time.
     Barred,
     /// A binary frame where the protocol speaks text.
     BinaryNotSupported,
     /// A service has ended the connection.
     Disconnected,
+    /// A file is of a type that is not taken, or is not what it says it is.
+    FileTypeNotAllowed,
+    /// This worker has no place for files, or cannot reach it.
+    FilesUnavailable,
     /// The token is good, the right is missing.
     Forbidden,
+    /// Somebody else has used that id in this room.
+    IdTaken,
     /// Our fault; the request may or may not have been carried out.
     Internal,
     /// A place in a log that is none: not a number, or without its epoch.
     InvalidCursor,
+    /// What was announced of a file, or sent of it, does not fit.
+    InvalidFile,
     /// JSON, but not a frame: no object, no `type`, or `data` of the wrong shape.
     InvalidFrame,
     /// An id in a path or a frame that no room can have.
@@ -40,14 +54,20 @@ pub enum Reject {
     RateLimit,
     /// The room holds as many sockets as one object can.
     RoomFull,
-    /// The token that the connection was opened with has ended.
-    TokenExpired,
+    /// The chat session has been deleted, with all that was said in it.
+    SessionDeleted,
     /// A connection that used to ping has fallen silent.
     Timeout,
+    /// The token that the connection was opened with has ended.
+    TokenExpired,
     /// The frame or the body is larger than the limit.
     TooLarge,
     /// The user has as many connections as one may have, in all rooms together.
     TooManyConnections,
+    /// The room or the connection has as many files as it may.
+    TooManyFiles,
+    /// As many questions wait for an answer as may.
+    TooManyQuestions,
     /// One connection follows as many rooms as it may.
     TooManySubscriptions,
     /// The room that was to be followed did not answer.
@@ -79,13 +99,20 @@ const fn later(code: &'static str, status: u16, close: CloseCode, meaning: &'sta
 
 impl Reject {
     /// All of them, for tests and for the published table.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 34] = [
+        Self::AgentFailed,
+        Self::AgentTimeout,
+        Self::AgentUnavailable,
         Self::Barred,
         Self::BinaryNotSupported,
         Self::Disconnected,
+        Self::FileTypeNotAllowed,
+        Self::FilesUnavailable,
         Self::Forbidden,
+        Self::IdTaken,
         Self::Internal,
         Self::InvalidCursor,
+        Self::InvalidFile,
         Self::InvalidFrame,
         Self::InvalidId,
         Self::InvalidJson,
@@ -96,10 +123,13 @@ impl Reject {
         Self::OriginNotAllowed,
         Self::RateLimit,
         Self::RoomFull,
+        Self::SessionDeleted,
         Self::Timeout,
         Self::TokenExpired,
         Self::TooLarge,
         Self::TooManyConnections,
+        Self::TooManyFiles,
+        Self::TooManyQuestions,
         Self::TooManySubscriptions,
         Self::Unavailable,
         Self::UnknownType,
@@ -109,6 +139,9 @@ impl Reject {
     const fn row(self) -> Row {
         use CloseCode::{Disconnected, Internal, PolicyViolation, Timeout, TokenExpired, TryAgainLater};
         match self {
+            Self::AgentFailed => later("AGENT_FAILED", 502, Internal, "The agent could not answer."),
+            Self::AgentTimeout => later("AGENT_TIMEOUT", 504, Internal, "The agent did not answer in time."),
+            Self::AgentUnavailable => later("AGENT_UNAVAILABLE", 503, Internal, "The agent cannot be reached."),
             Self::Barred => never("BARRED", 403, "This user may not connect for now."),
             Self::BinaryNotSupported => {
                 never("BINARY_NOT_SUPPORTED", 415, "Send text frames: this room takes no binary.")
@@ -116,9 +149,15 @@ impl Reject {
             Self::Disconnected => {
                 Row { close: Disconnected, ..never("DISCONNECTED", 403, "A service has ended this connection.") }
             }
+            Self::FileTypeNotAllowed => never("FILE_TYPE_NOT_ALLOWED", 415, "Files of that type are not taken."),
+            Self::FilesUnavailable => {
+                later("FILES_UNAVAILABLE", 503, TryAgainLater, "Files cannot be taken or given now.")
+            }
             Self::Forbidden => never("FORBIDDEN", 403, "This token does not allow that."),
+            Self::IdTaken => never("ID_TAKEN", 409, "That id is taken."),
             Self::Internal => later("INTERNAL", 500, Internal, "Something failed on our side; please try again."),
             Self::InvalidCursor => never("INVALID_CURSOR", 400, "That is no place in a log."),
+            Self::InvalidFile => never("INVALID_FILE", 400, "That is no file as it was announced."),
             Self::InvalidFrame => never("INVALID_FRAME", 400, "A frame is a JSON object with a string `type`."),
             Self::InvalidId => never("INVALID_ID", 400, "That id is not valid."),
             Self::InvalidJson => never("INVALID_JSON", 400, "That is not JSON."),
@@ -131,6 +170,9 @@ impl Reject {
                 later("RATE_LIMIT", 429, PolicyViolation, "That is too much too fast; please slow down.")
             }
             Self::RoomFull => later("ROOM_FULL", 503, TryAgainLater, "This room holds as many sockets as it can."),
+            Self::SessionDeleted => {
+                Row { close: Disconnected, ..never("SESSION_DELETED", 410, "This session has been deleted.") }
+            }
             Self::Timeout => later("TIMEOUT", 408, Timeout, "No ping came for too long."),
             Self::TokenExpired => Row {
                 close: TokenExpired,
@@ -139,6 +181,10 @@ impl Reject {
             Self::TooLarge => never("TOO_LARGE", 413, "That is larger than a message may be."),
             Self::TooManyConnections => {
                 later("TOO_MANY_CONNECTIONS", 429, TryAgainLater, "This user has as many connections as one may have.")
+            }
+            Self::TooManyFiles => never("TOO_MANY_FILES", 429, "There are as many files here as there may be."),
+            Self::TooManyQuestions => {
+                later("TOO_MANY_QUESTIONS", 429, TryAgainLater, "Too many questions wait for an answer.")
             }
             Self::TooManySubscriptions => {
                 never("TOO_MANY_SUBSCRIPTIONS", 429, "This connection follows as many rooms as it may.")

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use crate::agent::address::Address;
 use crate::auth::{self, Claims, Keys};
 use crate::limits::Limits;
 use crate::moment::Millis;
@@ -18,9 +19,17 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 14] = [
+pub const SETTINGS: [Setting; 22] = [
+    Setting { name: "AGENT_CONCURRENCY", default: "1", secret: false },
+    Setting { name: "AGENT_KIND", default: "backend", secret: false },
+    Setting { name: "AGENT_MODEL", default: "gpt-4o-mini", secret: false },
+    Setting { name: "AGENT_PROMPT", default: "none", secret: false },
+    Setting { name: "AGENT_TIMEOUT_MS", default: "30000", secret: false },
+    Setting { name: "AGENT_TOKEN", default: "none", secret: true },
+    Setting { name: "AGENT_URL", default: "none: a demonstration answers", secret: false },
     Setting { name: "ALLOWED_ORIGINS", default: "empty: any origin", secret: false },
     Setting { name: "BATCH_WINDOW_MS", default: "100", secret: false },
+    Setting { name: "CHAT_MAX_CHARS", default: "1000", secret: false },
     Setting { name: "JWT_SECRET_KEY", default: "none: every token is refused", secret: true },
     Setting { name: "LOG_MAX_AGE_SECONDS", default: "604800", secret: false },
     Setting { name: "LOG_MAX_BYTES", default: "67108864", secret: false },
@@ -39,9 +48,12 @@ pub const SETTINGS: [Setting; 14] = [
 const SECOND: u64 = 1_000;
 
 /// The settings that are numbers: what each sets, how many of the limit's units are one of its own, what it may be.
-fn numbers(limits: &mut Limits) -> [(&'static str, &mut u64, u64, RangeInclusive<u64>); 11] {
+fn numbers(limits: &mut Limits) -> [(&'static str, &mut u64, u64, RangeInclusive<u64>); 14] {
     [
+        ("AGENT_CONCURRENCY", &mut limits.answers_at_once, 1, 1..=16),
+        ("AGENT_TIMEOUT_MS", &mut limits.agent_silence, 1, 1_000..=120_000),
         ("BATCH_WINDOW_MS", &mut limits.batch_window, 1, 0..=1_000),
+        ("CHAT_MAX_CHARS", &mut limits.chat_chars, 1, 1..=100_000),
         ("LOG_MAX_AGE_SECONDS", &mut limits.log_age, SECOND, 3_600..=31_536_000),
         ("LOG_MAX_BYTES", &mut limits.log_bytes, 1, 1_048_576..=8_589_934_592),
         ("LOG_MAX_MESSAGES", &mut limits.log_messages, 1, 100..=1_000_000),
@@ -60,6 +72,8 @@ fn numbers(limits: &mut Limits) -> [(&'static str, &mut u64, u64, RangeInclusive
 pub struct Config {
     /// What tokens are verified with. Without it, all are refused.
     pub keys: Option<Keys>,
+    /// Who answers in chats.
+    pub agent: Address,
     /// The bounds.
     pub limits: Limits,
     /// Whose pages may come.
@@ -97,6 +111,13 @@ impl Config {
                     range.end(),
                     *limit / unit
                 )),
+            }
+        }
+        match Address::parse(&lookup) {
+            Ok(agent) => config.agent = agent,
+            Err(problem) => {
+                config.agent = Address::Nobody;
+                config.problems.push(problem);
             }
         }
         let (origins, bad) = Origins::parse(&lookup("ALLOWED_ORIGINS").unwrap_or_default());

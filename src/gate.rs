@@ -104,6 +104,7 @@ fn connect(
     let session = Session {
         conn: ConnId(moment.uuid()),
         user: claims.user,
+        service: claims.service,
         expires: claims.expires,
         connection_type: connection_type.as_deref().and_then(ConnectionType::parse).unwrap_or_default(),
         batches: agreed.is_some(),

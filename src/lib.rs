@@ -5,6 +5,9 @@
 //!
 //! A newcomer reads [`protocol`], [`room`] and then whatever is of interest.
 
+pub mod agent;
+pub mod answer;
+pub mod answers;
 pub mod auth;
 pub mod batch;
 pub mod code;
@@ -33,8 +36,8 @@ pub mod origin;
 pub mod peer;
 pub mod protocol;
 pub mod query;
+pub mod question;
 pub mod reach;
-
 pub mod room;
 pub mod route;
 mod schema;

@@ -38,6 +38,27 @@ pub struct Limits {
     pub unacked_messages: u64,
     /// Bytes of them: 1 MiB. The runtime buffers what a slow client does not take, without bound and without a sign.
     pub unacked_bytes: u64,
+    /// Characters of one message of a chat: 1,000, as many as the backend's agents take.
+    pub chat_chars: u64,
+    /// Bytes of one answer, as JSON: 256 KiB, some 60,000 tokens. It is kept in memory and goes as one message.
+    pub answer_bytes: u64,
+    /// Bytes of an agent's stream: 8 MiB, at some 300 for a token, of which 4 are text. It is kept until it ends.
+    pub agent_bytes: usize,
+    /// Milliseconds between two parts of an answer that is being said: 40. A room whose sockets take longer to reach waits
+    /// four times as long as that takes.
+    pub answer_pause: u64,
+    /// Milliseconds for which an agent may say nothing at all: 30,000.
+    pub agent_silence: u64,
+    /// Milliseconds that an answer may take: 300,000.
+    pub answer_time: u64,
+    /// Answers that may be under way in one chat at once: 1, so that questions are answered in their order.
+    pub answers_at_once: u64,
+    /// Questions that may wait for an answer in one chat, those under way among them: 16.
+    pub questions: usize,
+    /// Messages of a chat that an agent is told, if it does not remember them by itself: 40.
+    pub recalled_messages: usize,
+    /// Bytes of them: 64 KiB.
+    pub recalled_bytes: usize,
     /// Messages in one page that makes up for what was missed: 100.
     pub page_messages: usize,
     /// Bytes after which such a page ends: 64 KiB. The first message always goes.
@@ -101,6 +122,16 @@ impl Default for Limits {
             offline_ttl: 7 * DAY,
             unacked_messages: 1_000,
             unacked_bytes: 1 << 20,
+            chat_chars: 1_000,
+            answer_bytes: 256 << 10,
+            agent_bytes: 8 << 20,
+            answer_pause: 40,
+            agent_silence: 30_000,
+            answer_time: 300_000,
+            answers_at_once: 1,
+            questions: 16,
+            recalled_messages: 40,
+            recalled_bytes: 64 << 10,
             page_messages: 100,
             page_bytes: 64 << 10,
             pages_per_turn: 16,
@@ -127,6 +158,13 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Milliseconds between two parts of an answer, when so many answers go to so many sockets: they take a quarter of the
+    /// room's time at most.
+    pub fn answer_pause(&self, sockets: usize, answers: usize) -> u64 {
+        let micros = (sockets.saturating_mul(answers) as u64).saturating_mul(self.send_micros);
+        (4 * (micros / 1_000)).max(self.answer_pause)
+    }
+
     /// The milliseconds over which the sockets of a room should spread their return: a deploy drops them all at once.
     pub fn reconnect_within(&self, sockets: usize) -> u64 {
         let millis = sockets.saturating_mul(1_000) / self.reconnects_per_second.max(1);

@@ -1,6 +1,6 @@
 //! What a room notes of itself: one row.
 
-use crate::id::{Epoch, Seq};
+use crate::id::{Epoch, Kind, Seq};
 use crate::moment::Millis;
 use crate::schema::{self, VERSION};
 use crate::sql::{Sql, StoreError, Value};
@@ -34,21 +34,21 @@ pub struct Marks<S> {
 
 impl<S: Sql> Marks<S> {
     /// Reads the row. A room without one is new: it gets its tables, and this epoch.
-    pub fn open(sql: S, fresh: Epoch) -> Result<Self, StoreError> {
+    pub fn open(sql: S, kind: Kind, fresh: Epoch) -> Result<Self, StoreError> {
         sql.exec(SCHEMA, &[])?;
         let rows = sql.exec("SELECT version, epoch, sent, settled, occupied, clean FROM marks", &[])?;
-        let Some(row) = rows.into_iter().next() else { return Self::create(sql, fresh) };
+        let Some(row) = rows.into_iter().next() else { return Self::create(sql, kind, fresh) };
         let broken = || StoreError("a row of marks that nobody wrote".to_owned());
         let (version, marks) = Self::read(sql, row).ok_or_else(broken)?;
         if version != VERSION {
-            schema::migrate(&marks.sql, version)?;
+            schema::migrate(&marks.sql, kind, version)?;
             marks.sql.exec("UPDATE marks SET version = ?", &[VERSION.into()])?;
         }
         Ok(marks)
     }
 
-    fn create(sql: S, epoch: Epoch) -> Result<Self, StoreError> {
-        schema::migrate(&sql, 0)?;
+    fn create(sql: S, kind: Kind, epoch: Epoch) -> Result<Self, StoreError> {
+        schema::migrate(&sql, kind, 0)?;
         let statement = "INSERT INTO marks (one, version, epoch, sent, settled, occupied) VALUES (1, ?, ?, 0, 0, 0)";
         sql.exec(statement, &[VERSION.into(), (&epoch).into()])?;
         Ok(Self { sql, epoch, noted: Progress::default(), written: Millis(0), occupied: false, clean: None })

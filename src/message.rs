@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::batch::Priority;
@@ -29,6 +30,9 @@ const RESERVED: [&str; 11] = [
     "token_expiring",
     "unsubscribed",
 ];
+
+/// The fields that chunks have of those that complete answers have.
+const CHUNK: [&str; 6] = ["role", "content", "message_id", "reply_to", "agent_id", "agent_name"];
 
 /// One message as its publisher wrote it.
 #[derive(Debug, Deserialize)]
@@ -87,6 +91,12 @@ impl Draft {
         Ok(draft)
     }
 
+    /// A message of the room's own.
+    pub fn new(kind: &str, data: &impl Serialize, id: Id) -> Self {
+        let (kind, data) = (kind.to_owned(), serde_json::value::to_raw_value(data).ok());
+        Self { kind, data, id: Some(id), timestamp: None, priority: None, ephemeral: None }
+    }
+
     /// Whether it is for those alone who hear the room now, and is not kept.
     pub fn is_ephemeral(&self) -> bool {
         self.ephemeral == Some(true)
@@ -114,6 +124,20 @@ impl Draft {
         let frame = Frame { kind: &self.kind, data, timestamp, id, room, seq };
         serde_json::to_string(&frame).unwrap_or_default()
     }
+}
+
+/// An answer that is complete, as one chunk of all of it; `None` if the frame is no answer, or an empty one.
+pub fn whole_chunk(frame: &str) -> Option<String> {
+    let mut frame: Value =
+        frame.starts_with(r#"{"type":"chat_complete""#).then(|| serde_json::from_str(frame).ok())??;
+    let data = frame.get_mut("data")?.as_object_mut()?;
+    data.get("content")?.as_str().filter(|content| !content.is_empty())?;
+    data.retain(|name, _| CHUNK.contains(&name.as_str()));
+    data.extend(["chunk", "snapshot"].map(|name| (name.to_owned(), true.into())));
+    let message = frame.as_object_mut()?;
+    message.remove("seq");
+    message.insert("type".to_owned(), "chat".into());
+    Some(frame.to_string())
 }
 
 #[derive(Serialize)]

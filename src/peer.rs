@@ -1,7 +1,9 @@
 //! One socket of a room: who it is, and what this instance of the room remembers of it.
 
+use std::collections::BTreeSet;
+
 use crate::flow::Flow;
-use crate::id::{RoomName, Seq};
+use crate::id::{Id, RoomName, Seq};
 use crate::limits::Limits;
 use crate::meter::Meter;
 use crate::moment::Millis;
@@ -23,6 +25,8 @@ pub struct Peer {
     pub warned: bool,
     /// What it has been sent and has not confirmed, if it confirms.
     pub flow: Flow,
+    /// The answers of which it has been told all that was told.
+    pub answers: BTreeSet<Id>,
 }
 
 /// How long, in milliseconds, a message may be on its way until it arrives: so much older than a ping, it has arrived.
@@ -74,7 +78,23 @@ impl Peer {
             looked_up: Millis(0),
             warned: false,
             flow: Flow::default(),
+            answers: BTreeSet::new(),
         }
+    }
+
+    /// Whether it has been told all that was told of that answer.
+    pub fn follows(&self, answer: &Id) -> bool {
+        self.answers.contains(answer)
+    }
+
+    /// It has been told all that was told of that answer.
+    pub fn follow(&mut self, answer: Id) {
+        self.answers.insert(answer);
+    }
+
+    /// It was not told something of that answer, or there is no more of it.
+    pub fn lose(&mut self, answer: &Id) {
+        self.answers.remove(answer);
     }
 
     /// Whether it hears the room it was opened in as it speaks, having missed nothing.

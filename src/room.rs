@@ -3,7 +3,9 @@
 //! A room does nothing by itself. The platform hands it what happened, with the time; it writes to its storage and
 //! says what is to be done. It holds nothing that cannot be loaded again, so it may be dropped between two inputs.
 
+mod answering;
 mod attendance;
+mod chat;
 mod hear;
 mod links;
 mod publish;
@@ -16,12 +18,13 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::answers::Answers;
 use crate::batch::Batch;
 use crate::code::Refusal;
 use crate::config::Config;
 use crate::connections::Connections;
 use crate::followers::Followers;
-use crate::id::{ConnId, Epoch, Id, RoomName, Seq};
+use crate::id::{ConnId, Epoch, Id, Kind, RoomName, Seq};
 use crate::limits::Limits;
 use crate::log::Log;
 use crate::marks::Marks;
@@ -99,6 +102,7 @@ pub struct Room<S> {
     subscriptions: Subscriptions<S>,
     connections: Connections<S>,
     tickets: Tickets<S>,
+    answers: Answers<S>,
     batch: Batch,
     sweep: Sweep,
     /// Connections that were to be closed and are not here: they may be on their way.
@@ -108,19 +112,21 @@ pub struct Room<S> {
 }
 
 impl<S: Sql> Room<S> {
-    /// Loads a room with the sockets that are open, and when the runtime last answered a ping of each.
+    /// Loads a room with the sockets that are open, and when the runtime last answered a ping of each; and with the
+    /// answers that agents are still at.
     pub fn open(
         name: RoomName,
         config: Rc<Config>,
         sql: S,
         sockets: Vec<(Session, Option<Millis>)>,
+        streams: &[Id],
         moment: &mut Moment,
     ) -> Result<Self, StoreError> {
         let looked_up = moment.now;
         let peer = |(session, pinged): (Session, _)| (session.conn, Peer { pinged, looked_up, ..Peer::new(session) });
         let peers: BTreeMap<ConnId, Peer> = sockets.into_iter().map(peer).collect();
         let limits = &config.limits;
-        let marks = Marks::open(sql.clone(), Epoch(moment.number()))?;
+        let marks = Marks::open(sql.clone(), name.kind(), Epoch(moment.number()))?;
         let log = Log::open(sql.clone(), limits)?;
         let members = Members::open(sql.clone(), limits.offline_ttl);
         let most = limits.subscriptions_per_connection;
@@ -128,6 +134,10 @@ impl<S: Sql> Room<S> {
         let noted = marks.noted().max(log.progress());
         let followers = Followers::open(sql.clone(), noted.settled)?;
         let connections = Connections::open(sql.clone())?;
+        let answers = match name.kind() {
+            Kind::Chat => Answers::open(sql.clone(), streams, &config, moment.now)?,
+            Kind::Analysis | Kind::Investigation | Kind::System | Kind::User => Answers::none(sql.clone()),
+        };
         let mut room = Self {
             name,
             config,
@@ -139,6 +149,7 @@ impl<S: Sql> Room<S> {
             subscriptions,
             connections,
             tickets: Tickets::open(sql),
+            answers,
             batch: Batch::default(),
             sweep: Sweep::Now,
             replayed: Millis(0),
@@ -155,6 +166,7 @@ impl<S: Sql> Room<S> {
                 self.looked_up(self.siblings_of(&session), pings, turn.moment.now);
                 self.opened(turn, session)?;
             }
+            Input::Answered(answer, heard) => self.heard_agent(turn, &answer, heard)?,
             Input::Received(conn, text) => self.receive(turn, conn, &text)?,
             Input::ReceivedBinary(conn, bytes) => self.receive_binary(turn, conn, bytes)?,
             Input::Closed(session, farewell, pinged) => {
@@ -184,6 +196,7 @@ impl<S: Sql> Room<S> {
             self.marks.clean(),
             self.next_page(),
             self.next_sweep(),
+            self.answers.deadline(self.answer_pause(), self.limits()),
             tokens,
         ];
         parts.into_iter().flatten().min()
@@ -203,7 +216,9 @@ impl<S: Sql> Room<S> {
         }
         self.expire(turn)?;
         self.sweep(turn)?;
+        self.go_on_answering(turn)?;
         self.replay(turn)?;
+        self.catch_up_on_answers(turn);
         self.call_rooms(turn)?;
         self.clean(now)?;
         self.marks.note(self.progress(), now)

@@ -1,13 +1,24 @@
 //! All that a room stores, on one page. A room that was made by an older version is brought up to date when it is loaded.
 
+use crate::id::Kind;
 use crate::sql::{Sql, StoreError};
 
 /// What there was before there were versions. None of it was ever deployed.
 const BEFORE: [&str; 8] =
     ["bar", "connections", "followers", "log", "subscriptions", "tickets", "upstreams", "waiting"];
 
-/// What each version added. Only ever append to this list.
-const VERSIONS: [&[&str]; 1] = [&[
+/// What a version added.
+struct Version {
+    /// To every room.
+    all: &'static [&'static str],
+    /// To chats.
+    chat: &'static [&'static str],
+}
+
+/// What each version added. Only ever append to this list, once it is deployed.
+const VERSIONS: [Version; 2] = [FIRST, SECOND];
+
+const FIRST: Version = Version { chat: &[], all: &[
     // The log is a table `log_<n>` a segment; see `log`.
     "CREATE TABLE segments (n INTEGER PRIMARY KEY, first INTEGER NOT NULL, opened INTEGER NOT NULL, base INTEGER NOT NULL,
         last INTEGER, closed INTEGER, total INTEGER, ids TEXT, stored INTEGER NOT NULL)",
@@ -27,19 +38,31 @@ const VERSIONS: [&[&str]; 1] = [&[
     "CREATE TABLE connections (conn TEXT PRIMARY KEY, room TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE bar (one INTEGER PRIMARY KEY, until INTEGER NOT NULL)",
     "CREATE TABLE tickets (secret TEXT PRIMARY KEY, until INTEGER NOT NULL, rights TEXT NOT NULL) WITHOUT ROWID",
-]];
+]};
+
+const SECOND: Version = Version {
+    all: &[],
+    chat: &[
+        // Answers under way, and those that wait to be asked for.
+        "CREATE TABLE answers (id TEXT PRIMARY KEY, question TEXT NOT NULL, asked INTEGER, agent TEXT NOT NULL,
+            text TEXT NOT NULL) WITHOUT ROWID",
+    ],
+};
 
 /// The newest version.
 pub(crate) const VERSION: u64 = VERSIONS.len() as u64;
 
 /// Brings the tables from that version to the newest.
-pub(crate) fn migrate<S: Sql>(sql: &S, version: u64) -> Result<(), StoreError> {
+pub(crate) fn migrate<S: Sql>(sql: &S, kind: Kind, version: u64) -> Result<(), StoreError> {
     if version > VERSION {
         return Err(StoreError(format!("version {version} of the tables is newer than this worker")));
     }
     if version == 0 {
         BEFORE.iter().try_for_each(|table| sql.exec(&format!("DROP TABLE IF EXISTS {table}"), &[]).map(drop))?;
     }
-    let missing = VERSIONS.iter().zip(1..).filter(|(_, added)| *added > version);
-    missing.flat_map(|(tables, _)| tables.iter()).try_for_each(|table| sql.exec(table, &[]).map(drop))
+    let missing = VERSIONS.iter().zip(1..).filter(|(_, added)| *added > version).map(|(version, _)| version);
+    let chat = |version: &'static Version| if kind == Kind::Chat { version.chat } else { &[] };
+    missing
+        .flat_map(|version| version.all.iter().chain(chat(version)))
+        .try_for_each(|table| sql.exec(table, &[]).map(drop))
 }

@@ -15,6 +15,9 @@ pub struct Session {
     pub conn: ConnId,
     /// Whose.
     pub user: Id,
+    /// Whether it is a service's.
+    #[serde(default)]
+    pub service: bool,
     /// When the token it was opened with ends.
     pub expires: Millis,
     /// What the client asked for by `?connection_type=`, echoed to it.
@@ -104,6 +107,7 @@ mod tests {
         let session = Session {
             conn: ConnId(Uuid::max()),
             user: "u".repeat(128).parse().unwrap(),
+            service: true,
             expires: Millis(u64::MAX),
             connection_type: ConnectionType::Investigation,
             batches: true,

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::code::CloseCode;
-use crate::id::{ConnId, RoomName};
+use crate::code::{CloseCode, Reject};
+use crate::id::{ConnId, Id, RoomName};
 use crate::link::{Answer, Call};
 use crate::moment::{Millis, Moment};
 use crate::session::Session;
@@ -14,6 +14,8 @@ pub enum Input {
     /// A socket was opened. It has no identity before the room attaches one. The runtime last answered a ping of its
     /// siblings then.
     Opened(Session, Vec<(ConnId, Millis)>),
+    /// An agent was heard, of which the room had asked an answer.
+    Answered(Id, Heard),
     /// A text frame came.
     Received(ConnId, String),
     /// A binary frame of so many bytes came.
@@ -29,6 +31,17 @@ pub enum Input {
     Woken,
 }
 
+/// What comes of an agent that was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// More of its answer, cut anywhere. What was read before does not come again, unless the room was loaded since.
+    Bytes(Vec<u8>),
+    /// The end of it.
+    End,
+    /// It could not be reached, or broke off.
+    Nothing(Reject),
+}
+
 /// How a socket went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Farewell {
@@ -41,6 +54,10 @@ pub enum Farewell {
 /// What a room asks of the platform. None of it can fail the room.
 #[derive(Clone, Debug)]
 pub enum Effect {
+    /// Ask the agent with this body; what comes of it is handed back as [`Input::Answered`].
+    Ask(Id, String),
+    /// Nobody waits for that answer any more: let go of the agent.
+    Hush(Id),
     /// Send a text frame to these connections.
     Send(Rc<[ConnId]>, Rc<str>),
     /// Write this to the socket's attachment: it is who the connection is from now on.
@@ -82,6 +99,16 @@ impl Turn {
     /// Asks for a connection to be closed.
     pub fn close(&mut self, conn: ConnId, code: CloseCode, reason: &'static str) {
         self.effects.push(Effect::Close(conn, code, reason));
+    }
+
+    /// Asks for a question to be put to the agent.
+    pub fn ask(&mut self, answer: Id, body: String) {
+        self.effects.push(Effect::Ask(answer, body));
+    }
+
+    /// Asks for an agent to be let go of.
+    pub fn hush(&mut self, answer: Id) {
+        self.effects.push(Effect::Hush(answer));
     }
 
     /// Asks for a call to another room.

@@ -3,7 +3,7 @@
 
 mod support;
 
-use cidadao_realtime::id::{Epoch, Id, Seq};
+use cidadao_realtime::id::{Epoch, Id, Kind, Seq};
 use cidadao_realtime::limits::{DAY, Limits};
 use cidadao_realtime::log::{Log, Noted};
 use cidadao_realtime::marks::{Marks, Progress};
@@ -18,7 +18,7 @@ fn limits(messages: u64, segment: u64) -> Limits {
 
 fn empty(limits: &Limits) -> (Sqlite, Log<Sqlite>) {
     let sql = Sqlite::default();
-    Marks::open(sql.clone(), Epoch(1)).unwrap();
+    Marks::open(sql.clone(), Kind::Chat, Epoch(1)).unwrap();
     let log = Log::open(sql.clone(), limits).unwrap();
     (sql, log)
 }

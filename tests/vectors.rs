@@ -340,7 +340,7 @@ fn nothing_is_without_a_vector() {
     let frames = cases("client-frames", "cases");
     let accepted: Vec<&Value> = frames.iter().filter(|case| case.get("accepted").is_some()).collect();
     let kinds = accepted.iter().map(|case| text(&case["accepted"], "kind").to_owned()).collect();
-    assert_covered(&variants(include_str!("../src/protocol.rs"), "ClientFrame"), &kinds);
+    assert_covered(&variants(include_str!("../src/protocol/client.rs"), "ClientFrame"), &kinds);
     let sent = accepted.iter().filter_map(|case| serde_json::from_str::<Value>(text(case, "frame")).ok());
     assert_covered(&client_types(), &sent.map(|frame| text(&frame, "type").to_owned()).collect());
 

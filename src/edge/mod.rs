@@ -1,5 +1,6 @@
 //! The platform: Cloudflare Workers. The entry decides over a request and hands it to the room's object.
 
+mod agent;
 mod binding;
 mod body;
 mod call;

@@ -13,6 +13,7 @@ use worker::{
     WebSocketIncomingMessage, WebSocketPair, console_debug, console_error, durable_object,
 };
 
+use super::agent::Stream;
 use super::call::ask;
 use super::reply::{error_frame, refuse, refuse_socket, reply, upgrade};
 use super::{AGREED, SESSION, binding, config, header, moment, now};
@@ -37,9 +38,9 @@ const NEAR: u64 = 1_000;
 #[durable_object]
 pub struct Room(Rc<Object>);
 
-struct Object {
+pub(super) struct Object {
     state: State,
-    env: Env,
+    pub(super) env: Env,
     /// Loaded at the first input, and again after a failure.
     loaded: RefCell<Option<Loaded>>,
     /// The alarm that is set, once this instance has looked: to look costs less than to set it again.
@@ -48,10 +49,12 @@ struct Object {
     timer: Cell<Option<Millis>>,
     /// How often the room was lost: an answer to what an earlier one asked is nobody's.
     losses: Cell<u64>,
+    /// The answers of agents that are being read.
+    pub(super) streams: RefCell<BTreeMap<Id, Stream>>,
 }
 
-struct Loaded {
-    room: room::Room<SqlStorage>,
+pub(super) struct Loaded {
+    pub(super) room: room::Room<SqlStorage>,
     sockets: BTreeMap<ConnId, WebSocket>,
 }
 
@@ -69,6 +72,7 @@ impl DurableObject for Room {
             alarm: Cell::default(),
             timer: Cell::default(),
             losses: Cell::default(),
+            streams: RefCell::default(),
         }))
     }
 
@@ -198,7 +202,7 @@ impl Object {
 
     /// One turn, and the alarm that goes with it: nothing is awaited between what is written and the alarm that stands
     /// for what has to follow, so both are kept or neither.
-    async fn run<T>(
+    pub(super) async fn run<T>(
         self: &Rc<Self>,
         act: impl FnOnce(&mut Loaded, &mut Turn) -> std::result::Result<T, Failure>,
     ) -> std::result::Result<T, Refusal> {
@@ -258,7 +262,9 @@ impl Object {
         let open: Vec<(Session, WebSocket)> = self.state.get_websockets().into_iter().filter_map(known).collect();
         let sessions = open.iter().map(|(session, socket)| (session.clone(), self.last_ping(socket))).collect();
         let sql = self.state.storage().sql();
-        let room = self.transact(|| Ok(room::Room::open(name, config(&self.env), sql, sessions, moment)?))?;
+        let streams: Vec<Id> = self.streams.borrow().keys().cloned().collect();
+        let config = config(&self.env);
+        let room = self.transact(|| Ok(room::Room::open(name, config, sql, sessions, &streams, moment)?))?;
         Ok(Loaded { room, sockets: open.into_iter().map(|(session, socket)| (session.conn, socket)).collect() })
     }
 
@@ -282,6 +288,8 @@ impl Object {
 
     fn perform(self: &Rc<Self>, sockets: &mut BTreeMap<ConnId, WebSocket>, effect: Effect) {
         match effect {
+            Effect::Ask(answer, body) => self.state.wait_until(self.clone().ask_agent(answer, body)),
+            Effect::Hush(answer) => self.hush_agent(&answer),
             Effect::Attach(session) => {
                 let socket = sockets.get(&session.conn);
                 let written = socket.map_or(Ok(()), |socket| socket.serialize_attachment(session.encode()));

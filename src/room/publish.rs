@@ -26,18 +26,29 @@ impl<S: Sql> Room<S> {
     /// Takes a POST body: logs its messages, then tells everybody.
     pub fn publish(&mut self, turn: &mut Turn, body: &[u8]) -> Result<Vec<Taken>, Failure> {
         let drafts = Draft::parse(body, &self.config.limits)?;
+        let taken = self.take(turn, drafts, None)?;
+        self.settle(turn)?;
+        Ok(taken)
+    }
+
+    /// Takes a message of the room's own, or of one of its sockets.
+    pub(super) fn post(&mut self, turn: &mut Turn, draft: Draft, from: Option<ConnId>) -> Result<Taken, Failure> {
+        let taken = self.take(turn, vec![draft], from)?;
+        taken.into_iter().next().ok_or_else(|| Refusal::from(Reject::Internal).into())
+    }
+
+    fn take(&mut self, turn: &mut Turn, drafts: Vec<Draft>, from: Option<ConnId>) -> Result<Vec<Taken>, Failure> {
         let (now, placed) = (turn.moment.now, self.place(turn, drafts)?);
         let news: Vec<&Placed> = placed.iter().filter(|placed| !placed.taken.duplicate).collect();
         let urgent = news.iter().any(|placed| placed.priority == Priority::Critical);
         let waits = self.batch.is_open(now, news.len(), self.limits()) && !urgent;
         for placed in &news {
-            self.take_in(turn, placed, waits)?;
+            self.take_in(turn, placed, waits, from)?;
         }
         if !waits && !news.is_empty() {
             self.flush(turn);
         }
         self.pass_around(turn, &news);
-        self.settle(turn)?;
         Ok(placed.into_iter().map(|placed| placed.taken).collect())
     }
 
@@ -70,7 +81,7 @@ impl<S: Sql> Room<S> {
     }
 
     /// Logs a message that is kept, and queues it for this room's sockets.
-    fn take_in(&mut self, turn: &Turn, placed: &Placed, waits: bool) -> Result<(), StoreError> {
+    fn take_in(&mut self, turn: &Turn, placed: &Placed, waits: bool, from: Option<ConnId>) -> Result<(), StoreError> {
         let Placed { taken: Taken { id, seq, .. }, priority, frame } = placed;
         if let Some(seq) = *seq {
             let now = turn.moment.now;
@@ -79,7 +90,7 @@ impl<S: Sql> Room<S> {
             self.marks.carried(noted.progress(seq), now);
             self.remember_to_clean(now)?;
         }
-        self.batch.push(*priority, Outgoing { seq: *seq, frame: frame.clone() });
+        self.batch.push(*priority, Outgoing { seq: *seq, frame: frame.clone(), from });
         Ok(())
     }
 
@@ -111,7 +122,7 @@ impl<S: Sql> Room<S> {
             self.peers.values_mut().for_each(|peer| peer.about_to_send(*taken, now, sent, &self.config.limits));
         }
         for Entry { seq, frame, .. } in unsent {
-            self.batch.push(Priority::Normal, Outgoing { seq: Some(seq), frame: frame.into() });
+            self.batch.push(Priority::Normal, Outgoing { seq: Some(seq), frame: frame.into(), from: None });
         }
         Ok(())
     }
@@ -119,9 +130,13 @@ impl<S: Sql> Room<S> {
     /// Sends all that waits to everybody who has missed nothing before, and opens the next window.
     pub(super) fn flush(&mut self, turn: &mut Turn) {
         let messages = self.batch.take(turn.moment.now, self.peers.len(), &self.config.limits);
-        let frames: Vec<Rc<str>> = messages.iter().map(|message| message.frame.clone()).collect();
         let live = self.peers.values().filter(|peer| peer.is_live()).map(|peer| peer.session.conn);
-        self.spread(turn, live.collect(), &frames);
+        let wrote = |conn: &ConnId| messages.iter().any(|message| message.from == Some(*conn));
+        let (authors, readers): (Vec<ConnId>, Vec<ConnId>) = live.partition(wrote);
+        self.spread(turn, readers, &frames(&messages, None));
+        for author in authors {
+            self.spread(turn, vec![author], &frames(&messages, Some(author)));
+        }
         self.note_flushed(turn, &messages);
     }
 
@@ -153,4 +168,10 @@ impl<S: Sql> Room<S> {
         }
         frames.iter().for_each(|frame| turn.send(plain.clone(), frame.clone()));
     }
+}
+
+/// The frames of messages, but for those that came from there.
+fn frames(messages: &[Outgoing], from: Option<ConnId>) -> Vec<Rc<str>> {
+    let others = messages.iter().filter(|message| from.is_none() || message.from != from);
+    others.map(|message| message.frame.clone()).collect()
 }

@@ -8,6 +8,7 @@ use super::Room;
 use crate::batch::WRAPPER;
 use crate::id::{ConnId, Cursor, RoomName, Seq};
 use crate::log::{Entry, fitting};
+use crate::message;
 use crate::moment::Millis;
 use crate::peer::Peer;
 use crate::protocol::Start;
@@ -57,8 +58,7 @@ impl<S: Sql> Room<S> {
     /// Sends a page. Without one there is a hole: the log has moved on while the client took its time; or nothing is left.
     /// That is written down a round after the last page, which might else have been written down and never sent.
     fn turn_page(&mut self, turn: &mut Turn, conn: ConnId, seq: Seq, page: &[Entry]) -> Result<(), StoreError> {
-        let frames: Vec<Rc<str>> = page.iter().map(|entry| entry.frame.as_str().into()).collect();
-        self.spread(turn, vec![conn], &frames);
+        self.spread(turn, vec![conn], &self.frames_for(conn, page));
         let sent = self.sent();
         if page.is_empty() && seq < sent {
             let start = Start { epoch: self.marks.epoch(), seq: sent, recovered: Some(false) };
@@ -79,6 +79,13 @@ impl<S: Sql> Room<S> {
         }
         let who = peer.session.who();
         if peer.session.acks { Ok(()) } else { self.members.caught_up(&self.name, &who) }
+    }
+
+    /// A page as a connection gets it. Clients of today take an answer from its chunks: who missed them gets one of all.
+    fn frames_for(&self, conn: ConnId, page: &[Entry]) -> Vec<Rc<str>> {
+        let modern = self.peers.get(&conn).is_none_or(|peer| peer.session.batches);
+        let chunk = |entry: &Entry| if modern { None } else { message::whole_chunk(&entry.frame) };
+        page.iter().flat_map(|entry| chunk(entry).into_iter().chain([entry.frame.clone()])).map(Rc::from).collect()
     }
 
     /// A client has everything of a room up to that message. Who had been stopped goes on.

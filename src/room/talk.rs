@@ -68,6 +68,8 @@ impl<S: Sql> Room<S> {
         match ClientFrame::decode(text) {
             Err(bad) => self.refuse(turn, conn, &bad.refusal, bad.original_type.as_deref()),
             Ok(ClientFrame::Ack(room, seq)) => self.acknowledge(turn, conn, room, seq),
+            Ok(ClientFrame::Chat(chat)) => self.chat(turn, conn, chat)?,
+            Ok(ClientFrame::ChatCancel(which)) => self.cancel(turn, conn, &which)?,
             Ok(ClientFrame::Ping) => {
                 self.pinged(vec![(conn, turn.moment.now)]);
                 self.tell(turn, [conn], &ServerFrame::Pong {});
@@ -76,6 +78,12 @@ impl<S: Sql> Room<S> {
             Ok(ClientFrame::Refresh(token)) => self.refresh(turn, conn, &token)?,
             Ok(ClientFrame::Subscribe(room, cursor)) => self.subscribe(turn, conn, &room, cursor)?,
             Ok(ClientFrame::Unsubscribe(room)) => self.unsubscribe(turn, conn, &room)?,
+            Ok(
+                ClientFrame::Presence(_)
+                | ClientFrame::Typing(_)
+                | ClientFrame::Upload(_)
+                | ClientFrame::UploadAbort(_),
+            ) => self.refuse(turn, conn, &Reject::UnknownType.into(), None),
         }
         Ok(())
     }
@@ -117,6 +125,7 @@ impl<S: Sql> Room<S> {
             }
         };
         (peer.session.expires, peer.session.rooms, peer.warned) = (claims.expires, claims.rooms, false);
+        peer.session.service = claims.service;
         turn.attach(peer.session.clone());
         let (session, own) = (peer.session.clone(), self.name.clone());
         if own.kind() != Kind::User && grants::check(session.rooms.as_ref(), &own).is_err() {
@@ -195,6 +204,11 @@ impl<S: Sql> Room<S> {
 
     pub(super) fn refuse(&self, turn: &mut Turn, conn: ConnId, refusal: &Refusal, original_type: Option<&str>) {
         self.tell(turn, [conn], &ServerFrame::Error(ErrorData::new(refusal, original_type)));
+    }
+
+    /// Refuses a frame that has an id of its own.
+    pub(super) fn refuse_named(&self, turn: &mut Turn, conn: ConnId, refusal: &Refusal, kind: &str, id: Option<&Id>) {
+        self.tell(turn, [conn], &ServerFrame::Error(ErrorData::new(refusal, Some(kind)).of(id)));
     }
 
     /// Sends to those of these connections that are still open.

@@ -56,7 +56,7 @@ pub(crate) fn variants(source: &str, name: &str) -> BTreeSet<String> {
 
 /// Every `type` that the room knows of a client.
 pub(crate) fn client_types() -> BTreeSet<String> {
-    let arms = excerpt(include_str!("../../src/protocol.rs"), "match envelope.kind.as_ref() {", "_ =>");
+    let arms = excerpt(include_str!("../../src/protocol/client.rs"), "match envelope.kind.as_ref() {", "_ =>");
     let patterns = arms.lines().filter(|line| line.trim_start().starts_with('"')).map(|line| {
         let (patterns, _) = line.split_once("=>").unwrap();
         patterns.split('|').map(|pattern| pattern.trim().trim_matches('"').to_owned())
@@ -65,7 +65,7 @@ pub(crate) fn client_types() -> BTreeSet<String> {
 }
 
 pub(crate) fn server_types() -> BTreeSet<String> {
-    let mut types = variants(include_str!("../../src/protocol.rs"), "ServerFrame<'a>");
+    let mut types = variants(include_str!("../../src/protocol/server.rs"), "ServerFrame<'a>");
     types.insert("batch".to_owned());
     types
 }

@@ -1,5 +1,6 @@
 //! Many rooms and what the platform holds for them: sockets, alarms, calls on their way. It does as `edge/object.rs`.
 
+mod agents;
 mod people;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -22,6 +23,7 @@ use cidadao_realtime::turn::{Effect, Farewell, Input, Turn};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use self::agents::Agents;
 use super::sql::Sqlite;
 
 /// How long a room that failed is left alone, in milliseconds.
@@ -49,6 +51,7 @@ pub(crate) struct World {
     sockets: BTreeMap<ConnId, Socket>,
     calls: Vec<(RoomName, RoomName, Call)>,
     closed: BTreeMap<ConnId, CloseCode>,
+    agents: Agents,
 }
 
 /// One room and what the platform keeps while it sleeps.
@@ -129,6 +132,7 @@ impl World {
             sockets: BTreeMap::new(),
             calls: Vec::new(),
             closed: BTreeMap::new(),
+            agents: Agents::default(),
         }
     }
 }
@@ -276,6 +280,7 @@ impl World {
     pub(crate) fn crash(&mut self, room: &str) {
         self.evict(room);
         self.place(&name(room)).sessions.clear();
+        self.agents.die(&name(room));
     }
 
     /// Lets the room's next turn be kept, and kills the runtime before anybody hears of it.
@@ -391,6 +396,7 @@ impl World {
 
     fn loaded(&mut self, name: &RoomName) -> Result<Room<Sqlite>, Failure> {
         let (config, mut moment) = (self.config.clone(), self.moment());
+        let streams = self.agents.of(name);
         let place = self.place(name);
         if let Some(room) = place.room.take() {
             return Ok(room);
@@ -398,11 +404,13 @@ impl World {
         let pinged = |session: &Session| place.pings.get(&session.conn).copied();
         let sessions = place.sessions.values().map(|session| (session.clone(), pinged(session))).collect();
         let sql = place.sql.clone();
-        place.sql.transact(|| Ok(Room::open(name.clone(), config, sql, sessions, &mut moment)?))
+        place.sql.transact(|| Ok(Room::open(name.clone(), config, sql, sessions, &streams, &mut moment)?))
     }
 
     fn perform(&mut self, from: &RoomName, effect: Effect) {
         match effect {
+            Effect::Ask(answer, body) => self.agents.ask(from, answer, &body),
+            Effect::Hush(answer) => self.agents.hush(&answer),
             Effect::Attach(session) => {
                 self.place(from).sessions.insert(session.conn, session);
             }

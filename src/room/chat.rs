@@ -1,0 +1,123 @@
+//! What people say in a chat.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Failure, Room, Taken};
+use crate::code::{Refusal, Reject};
+use crate::id::{ConnId, Id, Kind, Seq};
+use crate::message::Draft;
+use crate::protocol::{Chat, ServerFrame, Status, Which};
+use crate::question::Question;
+use crate::sql::{Sql, StoreError};
+use crate::turn::Turn;
+
+/// What is published of something that a person said.
+#[derive(Serialize)]
+struct Said<'a> {
+    role: &'static str,
+    content: &'a str,
+    user_id: &'a Id,
+}
+
+/// A message of the log, as far as it tells who wrote it.
+#[derive(Deserialize)]
+struct Written {
+    #[serde(rename = "type")]
+    kind: String,
+    data: Author,
+}
+
+#[derive(Deserialize)]
+struct Author {
+    user_id: Option<Id>,
+}
+
+impl<S: Sql> Room<S> {
+    /// Somebody says something. It is in the log before its sender hears so.
+    pub(super) fn chat(&mut self, turn: &mut Turn, conn: ConnId, chat: Chat) -> Result<(), StoreError> {
+        let id = chat.id.clone();
+        match self.take_chat(turn, conn, chat) {
+            Ok(Taken { id, seq, duplicate }) => {
+                let seq = seq.unwrap_or_default();
+                self.tell(turn, [conn], &ServerFrame::Ack { id: &id, room: &self.name, seq, duplicate });
+                Ok(())
+            }
+            Err(Failure::Refused(refusal)) => {
+                self.refuse_named(turn, conn, &refusal, "chat", id.as_ref());
+                Ok(())
+            }
+            Err(Failure::Broken(error)) => Err(error),
+        }
+    }
+
+    fn take_chat(&mut self, turn: &mut Turn, conn: ConnId, chat: Chat) -> Result<Taken, Failure> {
+        let user = self.speaker(conn, "chat")?;
+        let id = chat.id.clone().unwrap_or_else(|| Id::from(turn.moment.uuid()));
+        if let Some(seq) = self.log.find(&id)? {
+            return self.said_before(&user, id, seq);
+        }
+        self.check_chat(&chat)?;
+        let said = Said { role: "user", content: &chat.content, user_id: &user };
+        let taken = self.post(turn, Draft::new("chat", &said, id), Some(conn))?;
+        if let (true, Some(seq)) = (chat.ask, taken.seq) {
+            let Chat { content, context, agent, .. } = chat;
+            let question = Question { id: taken.id.clone(), seq, user, content, context, agent };
+            self.answers.add(Id::from(turn.moment.uuid()), question)?;
+        }
+        Ok(taken)
+    }
+
+    /// The user of a connection, if this is a chat.
+    pub(super) fn speaker(&self, conn: ConnId, frame: &str) -> Result<Id, Refusal> {
+        if self.name.kind() != Kind::Chat {
+            return Err(Reject::UnknownType.because(format!("`{frame}` is for chats.")));
+        }
+        self.peers.get(&conn).map(|peer| peer.session.user.clone()).ok_or_else(|| Reject::Internal.into())
+    }
+
+    fn check_chat(&self, Chat { content, ask, .. }: &Chat) -> Result<(), Refusal> {
+        let (most, questions) = (self.limits().chat_chars, self.limits().questions);
+        if content.chars().count() as u64 > most {
+            return Err(Reject::TooLarge.because(format!("A message of a chat has at most {most} characters.")));
+        }
+        if *ask && self.answers.count() >= questions {
+            return Err(Reject::TooManyQuestions.because(format!("{questions} questions wait for an answer.")));
+        }
+        Ok(())
+    }
+
+    /// The log has a message of that id: it is this one, unless somebody else wrote it.
+    fn said_before(&self, user: &Id, id: Id, seq: Seq) -> Result<Taken, Failure> {
+        let entries = self.log.after(Seq(seq.0.saturating_sub(1)), seq, 1, usize::MAX)?;
+        let written = entries.first().and_then(|entry| serde_json::from_str::<Written>(&entry.frame).ok());
+        let own = |Written { kind, data }: &Written| kind == "chat" && data.user_id.as_ref() == Some(user);
+        match entries.is_empty() || written.is_some_and(|written| own(&written)) {
+            true => Ok(Taken { id, seq: Some(seq), duplicate: true }),
+            false => Err(Refusal::from(Reject::IdTaken).into()),
+        }
+    }
+
+    /// Somebody wants no answer any more.
+    pub(super) fn cancel(&mut self, turn: &mut Turn, conn: ConnId, which: &Which) -> Result<(), StoreError> {
+        match self.may_cancel(conn, which) {
+            Ok(id) => self.finish(turn, &id, Status::Cancelled, None),
+            Err(refusal) => {
+                self.refuse(turn, conn, &refusal, Some("chat_cancel"));
+                Ok(())
+            }
+        }
+    }
+
+    fn may_cancel(&self, conn: ConnId, which: &Which) -> Result<Id, Refusal> {
+        let user = self.speaker(conn, "chat_cancel")?;
+        let asked = self.answers.find(|asked| match which {
+            Which::Answer(id) => asked.id == *id,
+            Which::To(id) => asked.question.id == *id,
+        });
+        let asked = asked.ok_or_else(|| Reject::NotFound.because("No such answer is under way."))?;
+        match asked.question.user == user {
+            true => Ok(asked.id.clone()),
+            false => Err(Reject::Forbidden.because("Only who asked, or whose session it is, may stop an answer.")),
+        }
+    }
+}
