@@ -7,7 +7,7 @@ export interface Refusal {
   /** Whether the same can succeed later. */
   retry: boolean;
   /** After how long. */
-  retry_after_ms?: number;
+  retry_after_ms?: number | undefined;
   /** The `type` of the frame that was refused. */
   original_type?: string;
 }

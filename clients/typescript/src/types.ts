@@ -73,25 +73,34 @@ export interface RoomOptions {
 }
 
 /** The general connection of a user, and the rooms heard over it. */
-export interface Client extends Listenable<OwnEvents>, AsyncDisposable {
+export interface CoreClient extends Listenable<OwnEvents>, AsyncDisposable {
   readonly state: ConnectionState;
   /** Connects, unless it is or is about to be. The first `room()` and the first `on()` of a message do that too. */
   connect(): void;
   /** Leaves, and stays away until `connect()`. Rooms and what waits to be sent are kept. */
   disconnect(): void;
-  /** Once connected; rejected if the connection stops for good. */
+  /** Connects, if that was not asked for yet, and waits for it; rejected if the connection stops for good. */
   ready(): Promise<void>;
+  /**
+   * Looks at once whether the connection lives, or comes back at once. Browsers do that by themselves when the network
+   * is back or the page is seen; call it where there are no such events, as on React Native's `AppState`.
+   */
+  check(): void;
   room(kind: RoomKind, id: string, options?: RoomOptions): Room;
   investigation(id: string, options?: RoomOptions): Room;
   analysis(id: string, options?: RoomOptions): Room;
-  /** A chat session, over a connection of its own. Handles of one session share it. */
-  chat(sessionId: string, options?: ChatOptions): Chat;
-  /** Ends everything: rooms, chats, the connection. */
+  /** Ends everything: rooms, chats, connections. */
   close(): Promise<void>;
 }
 
+/** A client with chats. */
+export interface Client extends CoreClient {
+  /** A chat session, over a connection of its own. Handles of one session share it. */
+  chat(sessionId: string, options?: ChatOptions): Chat;
+}
+
 export interface ChatOptions {
-  /** Whether to hear who is there. */
+  /** Whether to hear who is there. Default `true`. */
   presence?: boolean;
 }
 
@@ -139,6 +148,7 @@ export interface Chat extends Listenable<ChatEvents>, AsyncIterable<Message>, Di
   connect(): void;
   disconnect(): void;
   ready(): Promise<void>;
+  check(): void;
   /** Says something. Offline it waits in the outbox. */
   send(text: string, options?: SendOptions): Answer;
   /** Tells the others that one is typing. Call it with each keystroke: repeats are not sent. */
@@ -182,6 +192,8 @@ export type AnswerStatus = "sending" | "waiting" | "answering" | "completed" | "
 export interface Answer extends AsyncIterable<string> {
   /** The id of the question. */
   readonly id: string;
+  /** Whether the question was sent from here. */
+  readonly isOwn: boolean;
   /** The answer's own, once it has begun. */
   readonly messageId: string | undefined;
   readonly text: string;
@@ -190,11 +202,12 @@ export interface Answer extends AsyncIterable<string> {
   readonly stage: { readonly name: string; readonly message?: string } | undefined;
   readonly agent: { readonly id: string; readonly name?: string } | undefined;
   /** Once the server has the question (`seq`: its place in the log); rejected if it refuses. */
-  readonly sent: Promise<{ readonly seq: number; readonly duplicate: boolean }>;
+  readonly sent: Promise<{ readonly seq: number | undefined; readonly duplicate: boolean }>;
   /** Once the answer is whole, was cancelled or broke off; rejected if it failed. With `ask: false`, once sent. */
   readonly done: Promise<AnswerResult>;
   /** Calls `listener` after every change. */
   onChange(listener: () => void): Unsubscribe;
+  /** Ends it here at once, and has the agent stopped. */
   cancel(): void;
 }
 

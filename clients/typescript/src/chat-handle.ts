@@ -1,0 +1,99 @@
+// A chat as a program holds it.
+
+import type { SharedChat } from "./chat.ts";
+import { closed } from "./deferred.ts";
+import type { Emitter } from "./emitter.ts";
+import { RealtimeError } from "./errors.ts";
+import { Handle } from "./handle.ts";
+import { newId } from "./id.ts";
+import type { Cursor } from "./messages.ts";
+import { isId } from "./protocol.ts";
+import { whenReady } from "./ready.ts";
+import type { Answer, Chat, ConnectionState, Presence, SendOptions, UploadedFile, UploadOptions } from "./types.ts";
+
+export class ChatHandle extends Handle implements Chat {
+  readonly #shared: SharedChat;
+
+  constructor(shared: SharedChat) {
+    super();
+    this.#shared = shared;
+  }
+
+  get sessionId(): string {
+    return this.#shared.sessionId;
+  }
+
+  get state(): ConnectionState {
+    return this.#shared.connection.state;
+  }
+
+  get presence(): Presence {
+    return this.#shared.presence;
+  }
+
+  get typing(): readonly string[] {
+    return this.#shared.typing;
+  }
+
+  get answers(): readonly Answer[] {
+    return this.#shared.answers;
+  }
+
+  get cursor(): Cursor | undefined {
+    return this.#shared.connection.cursor();
+  }
+
+  connect(): void {
+    this.#shared.connection.connect();
+  }
+
+  disconnect(): void {
+    this.#shared.connection.disconnect();
+  }
+
+  check(): void {
+    this.#shared.connection.feed({ type: "wake" });
+  }
+
+  ready(): Promise<void> {
+    return whenReady(this.#shared.connection, this.emitter as Emitter);
+  }
+
+  send(text: string, options: SendOptions = {}): Answer {
+    this.#demandOpen();
+    demandId(options.id);
+    return this.#shared.send(text, options);
+  }
+
+  setTyping(isTyping = true): void {
+    this.#shared.setTyping(isTyping);
+  }
+
+  setPresence(state: Record<string, unknown>): void {
+    this.#shared.setPresence(state);
+  }
+
+  /** The code for uploads is loaded with the first one. */
+  async upload(file: Blob | ArrayBuffer | Uint8Array, options: UploadOptions = {}): Promise<UploadedFile> {
+    this.#demandOpen();
+    demandId(options.id);
+    const { startUpload } = await import("./upload.ts");
+    return startUpload(this.#shared, file, options, options.id ?? newId());
+  }
+
+  protected release(): void {
+    this.#shared.release(this);
+  }
+
+  #demandOpen(): void {
+    if (this.isClosed) throw closed();
+  }
+}
+
+function demandId(id: string | undefined): void {
+  if (id === undefined || isId(id)) return;
+  throw new RealtimeError({
+    code: "INVALID_ID",
+    message: "An id has 1 to 128 of A-Z a-z 0-9 - . _ ~ @ | + = :",
+  });
+}

@@ -1,0 +1,43 @@
+// Whether the other end is still there: a ping now and then, and something has to come back.
+
+import { NEVER } from "./time.ts";
+
+const PING_MS = 25_000;
+const PONG_MS = 10_000;
+
+export class Liveness {
+  #pingAt = NEVER;
+  #deadAt = NEVER;
+
+  get deadline(): number {
+    return Math.min(this.#deadAt, this.#pingAt);
+  }
+
+  begin(now: number): void {
+    this.#pingAt = now + PING_MS;
+    this.#deadAt = NEVER;
+  }
+
+  end(): void {
+    this.#pingAt = this.#deadAt = NEVER;
+  }
+
+  /** Any frame is a sign of life. */
+  heard(): void {
+    this.#deadAt = NEVER;
+  }
+
+  /** Look now rather than later. */
+  probe(now: number): void {
+    if (this.#pingAt !== NEVER && this.#deadAt === NEVER) this.#pingAt = now;
+  }
+
+  /** What is to be done by now. */
+  due(now: number): "dead" | "ping" | undefined {
+    if (now >= this.#deadAt) return "dead";
+    if (now < this.#pingAt) return undefined;
+    this.#pingAt = now + PING_MS;
+    this.#deadAt = now + PONG_MS;
+    return "ping";
+  }
+}

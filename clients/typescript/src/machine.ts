@@ -1,0 +1,434 @@
+// One connection to one room, as a state machine: no socket, no clock, no randomness of its own.
+
+import { Backoff } from "./backoff.ts";
+import { Credentials } from "./credentials.ts";
+import type { Effect, Input, OwnCursor, Settings } from "./effects.ts";
+import { RealtimeError, type Refusal } from "./errors.ts";
+import { Inbox, type Progress } from "./inbox.ts";
+import { Liveness } from "./liveness.ts";
+import type { Cursor, Message } from "./messages.ts";
+import type { Outbox } from "./outbox.ts";
+import {
+  type Control,
+  confirm,
+  type Fields,
+  fields,
+  frame,
+  isMessage,
+  PING,
+  parse,
+  placeOf,
+  refusalOf,
+} from "./protocol.ts";
+import type { Change } from "./subscriptions.ts";
+import { NEVER } from "./time.ts";
+import type { ConnectionState } from "./types.ts";
+import { verdict, verdictOf } from "./verdict.ts";
+
+/** From asking for a token to the welcome. */
+const CONNECT_MS = 20_000;
+/** What lived this long was no failure, and the next wait is a first one. */
+const STABLE_MS = 10_000;
+/** A timer that is so late has slept, and the connection may have died meanwhile. */
+const ASLEEP_MS = 5_000;
+/** Whatever wakes it, it does not dial more often. */
+const EAGER_MS = 1_000;
+
+type Phase = "idle" | "token" | "dialing" | "live" | "waiting" | "stopped";
+
+export class Machine {
+  readonly #settings: Settings;
+  readonly #backoff: Backoff;
+  readonly #credentials = new Credentials();
+  readonly #inbox = new Inbox();
+  readonly #liveness = new Liveness();
+  readonly #outbox: Outbox | undefined;
+  #phase: Phase = "idle";
+  #state: ConnectionState = { status: "idle" };
+  #effects: Effect[] = [];
+  #now = 0;
+  /** When a phase that does not last ends. */
+  #phaseEnds = NEVER;
+  #welcomedAt = NEVER;
+  #dialedAt = -EAGER_MS;
+  /** The server wants no attempt before. */
+  #notBefore = 0;
+  /** What an `error` said that was about no frame: perhaps why the socket closes next. */
+  #refusal: Refusal | undefined;
+  #isHidden = false;
+  #isOffline = false;
+
+  constructor(settings: Settings, random: () => number) {
+    this.#settings = settings;
+    this.#backoff = new Backoff(settings.maxDelayMs, random);
+    this.#outbox = settings.outbox;
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** How far it is: in its own room, unless another is named. */
+  cursor(room?: string): Cursor | undefined {
+    return room === undefined ? this.#inbox.cursor : this.#inbox.subscriptions.position(room)?.cursor;
+  }
+
+  /** When to come with a `tick`, if nothing else happens. */
+  get deadline(): number | undefined {
+    const isLive = this.#phase === "live";
+    const earliest = Math.min(
+      this.#phaseEnds,
+      this.#inbox.subscriptions.deadline(isLive),
+      ...(isLive
+        ? [this.#liveness.deadline, this.#inbox.deadline, this.#outbox?.deadline ?? NEVER, this.#credentials.deadline]
+        : []),
+    );
+    return earliest === NEVER ? undefined : earliest;
+  }
+
+  /** What is to be done about it. */
+  handle(input: Input, now: number): Effect[] {
+    this.#effects = [];
+    const due = this.deadline ?? NEVER;
+    this.#now = now;
+    if (input.type === "tick" && now - due > ASLEEP_MS) this.#wake();
+    this.#take(input);
+    this.#catchUp();
+    return this.#effects;
+  }
+
+  #take(input: Input): void {
+    switch (input.type) {
+      case "connect":
+        this.#connect(input.own);
+        break;
+      case "disconnect":
+        this.#disconnect();
+        break;
+      case "token":
+        this.#gotToken(input.token, input.expiresAt);
+        break;
+      case "token-failed":
+        this.#noToken();
+        break;
+      case "frame":
+        this.#receive(input.text);
+        break;
+      case "closed":
+        this.#closed(input.code, input.reason);
+        break;
+      case "refused":
+        this.#refusal = input.refusal;
+        this.#closed(1008, input.refusal.code);
+        break;
+      case "subscribe":
+        this.#announce(this.#inbox.subscriptions.want(input.room, input.cursor, this.#now));
+        break;
+      case "unsubscribe":
+        this.#inbox.subscriptions.release(input.room, this.#now);
+        break;
+      case "send":
+        this.#send(input.frame, input.kind, input.id);
+        break;
+      case "bytes":
+        this.#transmit(input.bytes);
+        break;
+      case "withdraw":
+        this.#effects.push(...(this.#outbox?.withdraw(input.id) ?? []));
+        break;
+      case "offline":
+        this.#isOffline = true;
+        this.#liveness.probe(this.#now);
+        break;
+      case "wake":
+        this.#isOffline = false;
+        this.#wake();
+        break;
+      case "visibility":
+        this.#isHidden = input.isHidden;
+        if (!input.isHidden) this.#wake();
+        break;
+      case "tick":
+        break;
+    }
+  }
+
+  /** Whatever is due by now. */
+  #catchUp(): void {
+    if (this.#now >= this.#phaseEnds) this.#phaseEnded();
+    const isLive = this.#phase === "live";
+    for (const text of this.#inbox.subscriptions.due(this.#now, isLive)) this.#transmit(text);
+    if (!isLive) return;
+    if (this.#now >= this.#credentials.deadline) this.#askForAnother();
+    for (const text of this.#outbox?.next(this.#now) ?? []) this.#transmit(text);
+    this.#settle();
+    this.#look();
+  }
+
+  /** Whether the connection still serves. */
+  #look(): void {
+    const due = this.#liveness.due(this.#now);
+    if (due === "ping") this.#transmit(PING);
+    if (due === "dead") this.#giveUp("no pong");
+    else if (this.#inbox.isStuck(this.#now)) this.#giveUp("a hole");
+  }
+
+  // Connecting
+
+  #connect(own: OwnCursor | undefined): void {
+    if (own) this.#inbox.restore(own.room, own);
+    if (this.#phase === "idle" || this.#phase === "stopped") this.#begin();
+  }
+
+  #begin(): void {
+    this.#dialedAt = this.#now;
+    this.#phaseEnds = this.#now + CONNECT_MS;
+    this.#setState("token", { status: "connecting", attempt: this.#backoff.attempt });
+    const token = this.#credentials.usable(this.#now);
+    if (token === undefined) this.#push({ type: "token", reason: this.#credentials.reason });
+    else this.#dial(token);
+  }
+
+  #dial(token: string): void {
+    this.#phase = "dialing";
+    const cursor = this.#inbox.cursor;
+    const place = cursor && { epoch: cursor.epoch, since: String(cursor.seq) };
+    this.#push({ type: "dial", token, query: { ...this.#settings.query, ...place } });
+  }
+
+  #disconnect(): void {
+    if (this.#phase === "idle") return;
+    this.#hangUp(1000, "");
+    this.#setState("idle", { status: "idle" });
+  }
+
+  /** An attempt has taken too long, or a wait is over. */
+  #phaseEnded(): void {
+    if (this.#phase === "waiting") this.#begin();
+    else {
+      this.#hangUp(4008, "TIMEOUT");
+      this.#retry(new RealtimeError({ code: "CONNECT_TIMEOUT", message: "No welcome came in time.", retry: true }));
+    }
+  }
+
+  #giveUp(why: string): void {
+    this.#hangUp(4008, "TIMEOUT");
+    this.#retry(new RealtimeError({ code: "CONNECTION_LOST", message: `Given up: ${why}.`, retry: true }));
+  }
+
+  /** The socket is gone: why, and what to do about it. */
+  #closed(number: number, reason: string): void {
+    if (this.#phase !== "dialing" && this.#phase !== "live") return;
+    const refusal = this.#explains(number, reason) ? this.#refusal : undefined;
+    const what = refusal && number !== 4003 ? verdictOf(refusal) : verdict(number, reason);
+    const broken = { code: reason || "CONNECTION_LOST", message: `Closed with ${number}.`, retry: true };
+    const error = new RealtimeError({ ...broken, ...refusal, ...(what === "stop" && { retry: false }) }, number);
+    this.#notBefore = this.#now + (refusal?.retry_after_ms ?? 0);
+    if (what === "cursor") this.#inbox.lose();
+    if (what === "stop" || (what === "token" && !this.#credentials.refused(error.code))) this.#stop(error);
+    else this.#retry(error);
+  }
+
+  /** Whether the last `error` is why the socket closed: a network may swallow what came behind it. */
+  #explains(number: number, reason: string): boolean {
+    return this.#phase === "dialing" || reason === this.#refusal?.code || (reason === "" && number === 1008);
+  }
+
+  #retry(reason: RealtimeError): void {
+    this.#end();
+    if (this.#now - this.#welcomedAt >= STABLE_MS) this.#backoff.reset();
+    this.#welcomedAt = NEVER;
+    const wait = this.#backoff.next(this.#isHidden || this.#isOffline ? 2 : 1);
+    this.#phaseEnds = Math.max(this.#now + wait, this.#notBefore);
+    const attempt = this.#backoff.attempt;
+    this.#setState("waiting", { status: "waiting", attempt, retryAt: this.#phaseEnds, reason });
+  }
+
+  #stop(reason: RealtimeError): void {
+    this.#end();
+    this.#effects.push(...(this.#outbox?.clear(reason) ?? []));
+    this.#setState("stopped", { status: "stopped", reason });
+  }
+
+  #hangUp(code: number, reason: string): void {
+    if (this.#phase === "live") this.#settle(true);
+    if (this.#phase === "live" || this.#phase === "dialing") this.#push({ type: "hangup", code, reason });
+    this.#end();
+  }
+
+  /** Nothing is open any more. */
+  #end(): void {
+    if (this.#phase === "live") {
+      this.#save(this.#inbox.settle(this.#now, true));
+      this.#announce(this.#inbox.subscriptions.suspend());
+    }
+    this.#phase = "idle";
+    this.#phaseEnds = NEVER;
+    this.#refusal = undefined;
+    this.#credentials.suspend();
+    this.#liveness.end();
+    this.#outbox?.rewind();
+  }
+
+  /** Looks at once whether it lives, or comes back at once. */
+  #wake(): void {
+    this.#liveness.probe(this.#now);
+    if (this.#phase !== "waiting") return;
+    const soon = Math.max(this.#now, this.#notBefore, this.#dialedAt + EAGER_MS);
+    this.#phaseEnds = Math.min(this.#phaseEnds, soon);
+  }
+
+  // Tokens
+
+  #gotToken(token: string | null, ends: number | undefined): void {
+    if (this.#credentials.isRefreshing) this.#refresh(token, ends);
+    else if (this.#phase === "token" && token === null) {
+      this.#credentials.forget("connect");
+      this.#stop(new RealtimeError({ code: "NO_TOKEN", message: "Nobody is signed in." }));
+    } else if (this.#phase === "token" && token !== null) {
+      this.#credentials.keep(token, ends);
+      this.#dial(token);
+    }
+  }
+
+  #noToken(): void {
+    if (this.#credentials.isRefreshing) this.#credentials.retryLater(this.#now);
+    else if (this.#phase === "token") {
+      this.#retry(new RealtimeError({ code: "TOKEN_UNAVAILABLE", message: "No token could be had.", retry: true }));
+    }
+  }
+
+  #askForAnother(): void {
+    this.#credentials.askForAnother();
+    this.#push({ type: "token", reason: "expiring" });
+  }
+
+  #refresh(token: string | null, ends: number | undefined): void {
+    if (this.#credentials.replace(token, ends)) this.#transmit(frame("refresh", { token }));
+    else this.#credentials.retryLater(this.#now);
+  }
+
+  // Sending
+
+  #send(text: string, kind: string, id: string | undefined): void {
+    if (id === undefined) this.#transmit(text);
+    else this.#effects.push(...(this.#outbox?.send(id, kind, text) ?? []));
+  }
+
+  #transmit(data: string | Uint8Array<ArrayBuffer>): void {
+    if (this.#phase === "live") this.#push({ type: "transmit", data });
+  }
+
+  /** Says and stores how far it is. */
+  #settle(atOnce = false): void {
+    const moved = this.#inbox.settle(this.#now, atOnce);
+    for (const { room, seq, isOwn } of this.#settings.acks ? moved : []) {
+      this.#transmit(isOwn ? confirm(seq) : confirm(seq, room));
+    }
+    this.#save(moved);
+  }
+
+  #save(moved: Progress[]): void {
+    for (const { room, cursor, isOwn } of moved) if (cursor) this.#push({ type: "save", room, cursor, isOwn });
+  }
+
+  // Receiving
+
+  #receive(text: string): void {
+    if (this.#phase !== "dialing" && this.#phase !== "live") return;
+    this.#liveness.heard();
+    for (const each of parse(text)) {
+      if (isMessage(each)) this.#published(each);
+      else this.#control(each);
+    }
+  }
+
+  #published(message: Message): void {
+    if (!this.#inbox.take(message, this.#now)) return;
+    // What was sent from here and comes back after a break has arrived, and says nothing new.
+    const { id, seq } = message;
+    if (seq !== undefined && this.#outbox?.wasSent(id)) this.#confirmed(id, seq, false);
+    else this.#push({ type: "message", message });
+  }
+
+  #control(control: Control): void {
+    const { type, data } = control;
+    if (type === "connection" || type === "connection_established") this.#welcomed(data);
+    else if (type === "error") this.#refused(data);
+    else if (type === "subscribed") this.#subscribed(data);
+    else if (type === "unsubscribed") this.#announce(this.#inbox.subscriptions.unsubscribed(String(data.room)));
+    else if (type === "ack") this.#acknowledged(data);
+    else if (type === "token_expiring") this.#credentials.expiring(this.#now);
+    else if (type === "refreshed") this.#refreshed();
+    else if (type !== "pong" && type !== "heartbeat") this.#push({ type: "control", frame: control });
+  }
+
+  #welcomed(data: Fields): void {
+    const place = placeOf(data);
+    const room = data.room;
+    if (!place || typeof room !== "string" || this.#phase !== "dialing") return;
+    this.#phaseEnds = NEVER;
+    this.#welcomedAt = this.#now;
+    this.#refusal = undefined;
+    this.#backoff.advertise(data.reconnect_within_ms);
+    this.#liveness.begin(this.#now);
+    this.#setState("live", { status: "connected", connectionId: String(data.connection_id), room });
+    if (this.#inbox.welcome(room, place, this.#now)) this.#push({ type: "reset", room, cursor: plain(place) });
+    this.#refreshed();
+    if ("presence" in data) this.#push({ type: "control", frame: { type: "presence", data: fields(data.presence) } });
+  }
+
+  #subscribed(data: Fields): void {
+    const place = placeOf(data);
+    if (place) this.#announce(this.#inbox.subscribed(String(data.room), place, this.#now));
+  }
+
+  /** The token was taken: it may open what the last one did not. */
+  #refreshed(): void {
+    this.#credentials.accepted();
+    this.#announce(this.#inbox.subscriptions.reconsider());
+  }
+
+  #announce(changes: Change[]): void {
+    for (const { room, status, error, reset } of changes) {
+      this.#push({ type: "room", room, status, ...(error && { error }) });
+      if (reset) this.#push({ type: "reset", room, cursor: reset });
+    }
+  }
+
+  #acknowledged({ id, seq, duplicate }: Fields): void {
+    if (typeof seq !== "number") return;
+    this.#inbox.count(seq, this.#now);
+    if (typeof id === "string") this.#confirmed(id, seq, duplicate === true);
+  }
+
+  #confirmed(id: string, seq: number, duplicate: boolean): void {
+    this.#effects.push(...(this.#outbox?.confirmed(id, seq, duplicate) ?? []));
+  }
+
+  #refused(data: Fields): void {
+    const refusal = refusalOf(data);
+    const about = refusal.original_type;
+    if (this.#phase === "dialing" || about === undefined) this.#refusal = refusal;
+    if (about === "subscribe") this.#announce(this.#inbox.subscriptions.refused(refusal, this.#now));
+    else if (about === "refresh") this.#credentials.retryLater(this.#now);
+    else if (about === "ack") this.#inbox.unsettle(this.#now);
+    else {
+      // A frame that waits for its confirmation goes again or fails. Any other is for whoever knows its type.
+      const known = this.#outbox?.refused(data.id, refusal, this.#now);
+      this.#effects.push(...(known ?? [{ type: "control" as const, frame: { type: "error", data } }]));
+    }
+  }
+
+  #push(effect: Effect): void {
+    this.#effects.push(effect);
+  }
+
+  #setState(phase: Phase, state: ConnectionState): void {
+    this.#phase = phase;
+    this.#state = state;
+    this.#push({ type: "state", state });
+  }
+}
+
+const plain = ({ epoch, seq }: Cursor): Cursor => ({ epoch, seq });

@@ -1,0 +1,224 @@
+// A file on its way into a chat: announced by its id, sent in pieces as the server confirms them, taken up again after
+// a break from what the server has.
+
+import type { SharedChat } from "./chat.ts";
+import { type Deferred, deferred } from "./deferred.ts";
+import { RealtimeError } from "./errors.ts";
+import { type Fields, refusalOf } from "./protocol.ts";
+import type { UploadedFile, UploadOptions } from "./types.ts";
+
+const HEADER_BYTES = 12;
+/** Until the server says otherwise. */
+const FRAME_BYTES = 262_144;
+const WINDOW_BYTES = 1_048_576;
+/** After so long without a word from the server it is asked where it is. */
+const STALL_MS = 15_000;
+const RETRY_MS = 1_000;
+/** Larger files are not read as a whole to give their hash. */
+const MAX_HASHED_BYTES = 67_108_864;
+
+/** What of a chat an upload needs. */
+type Port = Pick<SharedChat, "say" | "connection" | "uploads">;
+
+export async function startUpload(
+  chat: Port,
+  source: Blob | ArrayBuffer | Uint8Array,
+  options: UploadOptions,
+  id: string,
+): Promise<UploadedFile> {
+  if (options.signal?.aborted) throw options.signal.reason;
+  const file = source instanceof Blob ? source : new Blob([source as BlobPart]);
+  const upload = new Upload(chat, id, file, await announcement(source, file, options), options.onProgress);
+  const abort = () => upload.abort(options.signal?.reason);
+  options.signal?.addEventListener("abort", abort, { once: true });
+  chat.uploads.add(upload);
+  try {
+    if (options.signal?.aborted) abort();
+    if (chat.connection.state.status === "connected") upload.connected();
+    return await upload.done;
+  } finally {
+    chat.uploads.delete(upload);
+    upload.disconnected();
+    options.signal?.removeEventListener("abort", abort);
+  }
+}
+
+async function announcement(source: unknown, file: Blob, { name, contentType }: UploadOptions): Promise<Fields> {
+  const known = source as { name?: unknown };
+  const type = contentType ?? file.type;
+  const sha256 = await hash(file);
+  return {
+    name: name ?? (typeof known.name === "string" ? known.name : "file"),
+    size: file.size,
+    content_type: type || "application/octet-stream",
+    ...(sha256 && { sha256 }),
+  };
+}
+
+/** By which the server recognises a file that came to harm, or is another one under the same id. */
+async function hash(file: Blob): Promise<string | undefined> {
+  if (file.size > MAX_HASHED_BYTES || !globalThis.crypto?.subtle) return undefined;
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+export class Upload {
+  readonly #chat: Port;
+  readonly #id: string;
+  readonly #file: Blob;
+  readonly #announcement: Fields;
+  readonly #onProgress: UploadOptions["onProgress"];
+  readonly #done: Deferred<UploadedFile> = deferred();
+  /** What the server calls it on this connection; unknown while nothing may be sent. */
+  #handle: number | undefined;
+  #window = WINDOW_BYTES;
+  #frame = FRAME_BYTES;
+  /** The server has everything up to here for good. */
+  #stored = 0;
+  /** Everything up to here was sent. */
+  #sent = 0;
+  /** Changes whenever sending begins anew: what was read for the last time is thrown away. */
+  #turn = 0;
+  #isReading = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(chat: Port, id: string, file: Blob, announcement: Fields, onProgress: UploadOptions["onProgress"]) {
+    this.#chat = chat;
+    this.#id = id;
+    this.#file = file;
+    this.#announcement = announcement;
+    this.#onProgress = onProgress;
+  }
+
+  get done(): Promise<UploadedFile> {
+    return this.#done.promise;
+  }
+
+  connected(): void {
+    this.#pause();
+    this.#chat.say("upload", this.#announcement, this.#id);
+    this.#later(STALL_MS);
+  }
+
+  disconnected(): void {
+    this.#pause();
+    clearTimeout(this.#timer);
+  }
+
+  fail(error: RealtimeError): void {
+    this.#done.reject(error);
+  }
+
+  abort(reason: unknown): void {
+    this.#pause();
+    this.#chat.say("upload_abort", { file_id: this.#id });
+    this.#done.reject(reason instanceof Error ? reason : aborted());
+  }
+
+  /** Whether the frame was about this file. */
+  control(type: string, data: Fields): boolean {
+    const isRateLimit = type === "error" && data.code === "RATE_LIMIT" && data.original_type === undefined;
+    if (data.file_id !== this.#id && !isRateLimit) return false;
+    if (type === "upload_ready") this.#ready(data);
+    else if (type === "upload_progress") this.#progress(data);
+    else if (type === "upload_complete") this.#complete(data);
+    else if (type === "upload_aborted") this.fail(aborted());
+    else if (type === "error") this.#refused(data);
+    else return false;
+    return true;
+  }
+
+  #ready({ handle, offset, window_bytes, frame_bytes }: Fields): void {
+    this.#pause();
+    this.#handle = Number(handle);
+    this.#stored = this.#sent = Number(offset);
+    this.#window = Number(window_bytes ?? WINDOW_BYTES);
+    this.#frame = Number(frame_bytes ?? FRAME_BYTES);
+    this.#tell();
+    this.#send();
+  }
+
+  #progress({ offset }: Fields): void {
+    this.#stored = Number(offset);
+    this.#tell();
+    this.#send();
+  }
+
+  #complete({ size, content_type, sha256, url, seq }: Fields): void {
+    this.#stored = this.#file.size;
+    this.#tell();
+    this.#done.resolve({
+      id: this.#id,
+      size: Number(size),
+      contentType: String(content_type),
+      sha256: String(sha256),
+      url: String(url),
+      seq: Number(seq),
+    });
+  }
+
+  /** What can succeed later is announced again then: the answer says from where on. */
+  #refused(data: Fields): void {
+    const refusal = refusalOf(data);
+    this.#pause();
+    if (refusal.retry) this.#later(refusal.retry_after_ms ?? RETRY_MS);
+    else this.fail(new RealtimeError(refusal));
+  }
+
+  #tell(): void {
+    this.#later(STALL_MS);
+    this.#onProgress?.({ sent: this.#stored, size: this.#file.size });
+  }
+
+  #later(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.connected(), ms);
+  }
+
+  /** Nothing is sent until the server has said anew from where on. */
+  #pause(): void {
+    this.#turn += 1;
+    this.#handle = undefined;
+  }
+
+  /** Sends as far as the window goes. One piece is read at a time. */
+  async #send(): Promise<void> {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    try {
+      for (let length = this.#next(); length > 0; length = this.#next()) await this.#sendPiece(length);
+    } catch {
+      this.fail(new RealtimeError({ code: "FILE_UNREADABLE", message: "The file cannot be read any more." }));
+    }
+    this.#isReading = false;
+  }
+
+  async #sendPiece(length: number): Promise<void> {
+    const turn = this.#turn;
+    const offset = this.#sent;
+    const bytes = await this.#file.slice(offset, offset + length).arrayBuffer();
+    if (turn !== this.#turn || this.#handle === undefined) return;
+    this.#sent += length;
+    this.#chat.connection.feed({ type: "bytes", bytes: piece(this.#handle, offset, bytes) });
+  }
+
+  /** How long the next piece is: a full one, unless it is the last or nothing else is under way. */
+  #next(): number {
+    if (this.#handle === undefined) return 0;
+    const wanted = Math.min(this.#frame, this.#file.size - this.#sent);
+    const room = this.#stored + this.#window - this.#sent;
+    return room >= wanted || this.#sent === this.#stored ? Math.min(wanted, room) : 0;
+  }
+}
+
+/** A piece of a file as the protocol has it: handle, place, bytes. */
+export function piece(handle: number, offset: number, bytes: ArrayBuffer): Uint8Array<ArrayBuffer> {
+  const frame = new Uint8Array(HEADER_BYTES + bytes.byteLength);
+  const header = new DataView(frame.buffer);
+  header.setUint32(0, handle);
+  header.setBigUint64(4, BigInt(offset));
+  frame.set(new Uint8Array(bytes), HEADER_BYTES);
+  return frame;
+}
+
+const aborted = () => new RealtimeError({ code: "ABORTED", message: "The upload was aborted." });
