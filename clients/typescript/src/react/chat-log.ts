@@ -42,6 +42,10 @@ export class ChatLog {
     const entry = entryOf(message, this.#userId);
     if (!entry) return;
     const before = this.get(entry.key);
+    if (before?.kind === "answer" && entry.kind === "answer") {
+      this.#put({ ...entry, agent: entry.agent ?? before.agent });
+      return;
+    }
     // What was sent from here may come back after a break, without a user whom the hook knows.
     const isOwn = before && "isOwn" in before && before.isOwn;
     this.#put(isOwn && "isOwn" in entry ? { ...entry, isOwn } : entry);

@@ -1,4 +1,4 @@
-// The newest messages of a room, in the order of its log.
+// The newest messages, of a room in the order of its log.
 
 import type { Message } from "../messages.ts";
 
@@ -10,8 +10,12 @@ export class Log {
   #isSorted = true;
   #last = 0;
 
-  constructor(limit: number) {
+  readonly #order: "log" | "arrival";
+
+  /** Numbers of several rooms say nothing of one another: their messages are in the order of arrival. */
+  constructor(limit: number, order: "log" | "arrival" = "log") {
     this.#limit = limit;
+    this.#order = order;
   }
 
   /** Keeps so many at least: of those who look at the same room each may want another number. */
@@ -23,7 +27,7 @@ export class Log {
     if (this.#messages.has(message.id)) return;
     this.#messages.set(message.id, message);
     const { seq = this.#last } = message;
-    if (seq < this.#last) this.#isSorted = false;
+    if (seq < this.#last && this.#order === "log") this.#isSorted = false;
     this.#last = Math.max(this.#last, seq);
   }
 

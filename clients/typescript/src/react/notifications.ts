@@ -41,7 +41,7 @@ class NotificationStore extends Store<readonly Message[]> {
   constructor(source: Source, limit: number) {
     super();
     this.#source = source;
-    this.#log = new Log(limit);
+    this.#log = new Log(limit, "arrival");
   }
 
   keep(limit: number): void {
