@@ -38,7 +38,7 @@ pub struct Request<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// Open a socket in a room, with the subprotocol that was agreed on.
-    Connect(RoomName, Session, Option<&'static str>),
+    Connect(RoomName, Box<Session>, Option<&'static str>),
     /// Close all connections of the user with this room.
     Disconnect(RoomName),
     /// Ask how the worker is, and one room if it is named.
@@ -116,8 +116,11 @@ fn connect(
         sure: Seq(0),
         live_since: Millis(0),
         reaches: Reaches::default(),
+        presence: query.presence().then_some(0),
+        state: None,
+        typing: None,
     };
-    Ok(Admission::Connect(room, session, agreed))
+    Ok(Admission::Connect(room, Box::new(session), agreed))
 }
 
 /// Anyone may ask how the worker is; how a room is, only a service that may enter it.

@@ -96,6 +96,16 @@ pub struct Limits {
     pub sweep_interval: u64,
     /// Milliseconds before its token's end at which a client is told: 30,000.
     pub expiry_warning: u64,
+    /// Milliseconds for which a user is still present whose last socket has closed: 10,000, enough to load a page anew or
+    /// to change networks.
+    pub presence_grace: u64,
+    /// Bytes of the state that a socket shows with its user: 1,024. It sleeps with the socket, whose 16 KiB hold more.
+    pub presence_state_bytes: u64,
+    /// Users that presence names: 200. Beyond them it counts, since each of so many would be told of so many.
+    pub presence_users: usize,
+    /// Milliseconds in which changes of presence come together: 1,000. Above 2,500 watchers it grows with their number,
+    /// so that telling them takes a twentieth of a room's time.
+    pub presence_window: u64,
     /// Sockets that a room can welcome back a second, when all of them were dropped: 500, half of what one object takes.
     pub reconnects_per_second: usize,
     /// Rooms that one connection may follow: 100.
@@ -104,6 +114,10 @@ pub struct Limits {
     pub messages_per_delivery: usize,
     /// Bytes of messages after which a call to a follower ends: 1 MiB. The first message always goes.
     pub delivery_bytes: usize,
+    /// Milliseconds within which it is not said again that a user types: 3,000.
+    pub typing_repeat: u64,
+    /// Milliseconds of silence after which a user types no more: 6,000, two repeats.
+    pub typing_timeout: u64,
 }
 
 impl Default for Limits {
@@ -149,10 +163,16 @@ impl Default for Limits {
             silence: 60_000,
             sweep_interval: 300_000,
             expiry_warning: 30_000,
+            presence_grace: 10_000,
+            presence_state_bytes: 1 << 10,
+            presence_users: 200,
+            presence_window: 1_000,
             reconnects_per_second: 500,
             subscriptions_per_connection: 100,
             messages_per_delivery: 100,
             delivery_bytes: 1 << 20,
+            typing_repeat: 3_000,
+            typing_timeout: 6_000,
         }
     }
 }

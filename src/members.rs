@@ -127,6 +127,13 @@ impl<S: Sql> Members<S> {
         Ok(rows.into_iter().filter_map(who).collect())
     }
 
+    /// The users of whom a device went after that, each with the last time.
+    pub fn gone_since(&self, room: &RoomName, since: Millis) -> Result<Vec<(Id, Millis)>, StoreError> {
+        let statement = "SELECT user, max(away) FROM members WHERE room = ? AND away > ? GROUP BY user";
+        let rows = self.sql.exec(statement, &[room.into(), since.0.into()])?;
+        Ok(rows.into_iter().filter_map(gone).collect())
+    }
+
     /// A followed room says how far it had been confirmed to: whoever is owed its messages and may have got more than is
     /// written has got so much.
     pub fn confirmed(&self, room: &RoomName, at: Cursor) -> Result<(), StoreError> {
@@ -171,6 +178,11 @@ fn key(room: &RoomName, who: &Who) -> [Value; 3] {
 fn who(row: Vec<Value>) -> Option<Who> {
     let [user, device] = <[Value; 2]>::try_from(row).ok()?;
     Some(Who { user: user.text()?.parse().ok()?, device: device.text()?.parse().ok() })
+}
+
+fn gone(row: Vec<Value>) -> Option<(Id, Millis)> {
+    let [user, away] = <[Value; 2]>::try_from(row).ok()?;
+    Some((user.text()?.parse().ok()?, Millis(away.number()?)))
 }
 
 fn absence(row: Vec<Value>) -> Option<Absence> {

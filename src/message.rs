@@ -17,7 +17,7 @@ use crate::limits::Limits;
 const MAX_TYPE_BYTES: usize = 64;
 
 /// Types that only the server itself may send: a client takes them for answers to what it asked.
-const RESERVED: [&str; 11] = [
+const RESERVED: [&str; 12] = [
     "ack",
     "batch",
     "connection",
@@ -25,6 +25,7 @@ const RESERVED: [&str; 11] = [
     "heartbeat",
     "ping",
     "pong",
+    "presence",
     "refreshed",
     "subscribed",
     "token_expiring",
@@ -97,6 +98,12 @@ impl Draft {
         Self { kind, data, id: Some(id), timestamp: None, priority: None, ephemeral: None }
     }
 
+    /// What the room itself says, for those alone who hear it now.
+    pub fn ephemeral(kind: &str, data: &impl Serialize) -> Self {
+        let data = serde_json::value::to_raw_value(data).ok();
+        Self { kind: kind.to_owned(), data, id: None, timestamp: None, priority: None, ephemeral: Some(true) }
+    }
+
     /// Whether it is for those alone who hear the room now, and is not kept.
     pub fn is_ephemeral(&self) -> bool {
         self.ephemeral == Some(true)
@@ -153,7 +160,7 @@ struct Frame<'a> {
 }
 
 /// How deep the brackets of a JSON text nest. Unparsed `data` is passed on as it is, so the parser does not count.
-fn depth(text: &str) -> usize {
+pub(crate) fn depth(text: &str) -> usize {
     let (mut deepest, mut depth, mut quoted, mut escaped) = (0_usize, 0_usize, false, false);
     for byte in text.bytes() {
         match byte {

@@ -17,7 +17,16 @@ impl Query<'_> {
 
     /// Whether a client says that it will confirm what it gets.
     pub fn acks(self) -> bool {
-        matches!(self.get("acks").as_deref(), Some("true" | "1"))
+        self.says("acks")
+    }
+
+    /// Whether a client wants to know who else is there.
+    pub fn presence(self) -> bool {
+        self.says("presence")
+    }
+
+    fn says(self, name: &str) -> bool {
+        matches!(self.get(name).as_deref(), Some("true" | "1"))
     }
 
     /// Which of the user's devices it is.
@@ -136,6 +145,7 @@ mod tests {
         for (query, acks) in [("acks=true", true), ("acks=1", true), ("acks=yes", false), ("acks", false), ("", false)]
         {
             assert_eq!(Query(query).acks(), acks, "{query}");
+            assert_eq!(Query(&query.replace("acks", "presence")).presence(), acks, "{query}");
         }
     }
 }

@@ -8,6 +8,7 @@ mod attendance;
 mod chat;
 mod hear;
 mod links;
+mod present;
 mod publish;
 mod replay;
 mod report;
@@ -31,11 +32,13 @@ use crate::marks::Marks;
 use crate::members::Members;
 use crate::moment::{Millis, Moment};
 use crate::peer::Peer;
+use crate::presence::Presence;
 use crate::session::Session;
 use crate::sql::{Sql, StoreError};
 use crate::subscriptions::Subscriptions;
 use crate::tickets::Tickets;
 use crate::turn::{Input, Turn};
+use crate::typing::Typing;
 
 /// Why a request was not carried out.
 #[derive(Debug, PartialEq, Eq)]
@@ -109,6 +112,9 @@ pub struct Room<S> {
     hung_up: BTreeMap<ConnId, Millis>,
     /// When pages of what was missed last went out.
     replayed: Millis,
+    /// Who is present, while anybody watches.
+    presence: Option<Presence>,
+    typing: Typing,
 }
 
 impl<S: Sql> Room<S> {
@@ -154,6 +160,8 @@ impl<S: Sql> Room<S> {
             sweep: Sweep::Now,
             replayed: Millis(0),
             hung_up: BTreeMap::new(),
+            presence: None,
+            typing: Typing::default(),
         };
         room.wake_up(noted, gone, moment.now)?;
         Ok(room)
@@ -197,6 +205,8 @@ impl<S: Sql> Room<S> {
             self.next_page(),
             self.next_sweep(),
             self.answers.deadline(self.answer_pause(), self.limits()),
+            self.presence.as_ref().and_then(|presence| presence.deadline(self.limits())),
+            self.typing.deadline(),
             tokens,
         ];
         parts.into_iter().flatten().min()
@@ -207,8 +217,8 @@ impl<S: Sql> Room<S> {
         Counts { connections: self.peers.len(), subscriptions: self.subscriptions.count() }
     }
 
-    /// Does what is due, whatever came before: the flush at the window's end, tokens that end, pages of what was missed,
-    /// calls to other rooms.
+    /// Does what is due, whatever came before: the flush at the window's end, tokens that end, news of who is here,
+    /// pages of what was missed, calls to other rooms.
     fn settle(&mut self, turn: &mut Turn) -> Result<(), StoreError> {
         let now = turn.moment.now;
         if self.batch.deadline().is_some_and(|due| due <= now) {
@@ -217,6 +227,8 @@ impl<S: Sql> Room<S> {
         self.expire(turn)?;
         self.sweep(turn)?;
         self.go_on_answering(turn)?;
+        self.end_typing(turn);
+        self.announce(turn);
         self.replay(turn)?;
         self.catch_up_on_answers(turn);
         self.call_rooms(turn)?;

@@ -49,6 +49,24 @@ pub struct Session {
     /// How far it is in the rooms that it subscribed to.
     #[serde(default, skip_serializing_if = "Reaches::is_empty")]
     pub reaches: Reaches,
+    /// If it watches who is present: the print of what it was last told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presence: Option<u64>,
+    /// What it shows of its user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+    /// Until when the others take its user for typing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typing: Option<Millis>,
+}
+
+/// What a socket shows of its user to those who watch who is present.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// A JSON object.
+    pub json: String,
+    /// Since when: the latest of a user's sockets counts.
+    pub set: Millis,
 }
 
 /// The old servers' word for what a general connection is meant for. It changes nothing but the welcome.
@@ -87,10 +105,21 @@ impl Session {
         Who { user: self.user.clone(), device: self.device.clone() }
     }
 
-    /// The session as JSON: under 1 KiB, and under 16,000 bytes with as many [`Grants`] and [`Reaches`] as there can be,
-    /// of the 16,384 that a socket can carry.
+    /// The session as JSON: under 1 KiB, and under 16,000 bytes with as many [`Grants`] and [`Reaches`] as there can be and
+    /// the longest [`State`], of the 16,384 that a socket can carry. It is ASCII: one other letter, and the runtime would
+    /// take two bytes for each.
     pub fn encode(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        let json = serde_json::to_string(self).unwrap_or_default();
+        if json.is_ascii() { json } else { json.chars().map(ascii).collect() }
+    }
+}
+
+/// A letter within a JSON text, escaped unless it is ASCII.
+fn ascii(letter: char) -> String {
+    let mut units = [0; 2];
+    match letter.is_ascii() {
+        true => letter.to_string(),
+        false => letter.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
     }
 }
 
@@ -119,20 +148,29 @@ mod tests {
             sure: Seq(u64::MAX),
             live_since: Millis(u64::MAX),
             reaches: Reaches::default(),
+            presence: Some(u64::MAX),
+            state: None,
+            typing: Some(Millis(u64::MAX)),
         };
         assert_eq!(Session::decode(&session.encode()), Some(session.clone()));
         assert!(session.encode().len() < 1024);
 
-        let longest = format!("investigation:{}", "i".repeat(Id::MAX_BYTES));
+        // A token of 8,192 bytes carries 6,144 of claims: so many entries have 93 each, with quotes and comma.
+        let longest = format!("investigation:{}", "i".repeat(76));
         let rooms = Some(vec![longest; Grants::MAX].try_into().unwrap());
         let mut reaches = Reaches::default();
         for n in 0..=Limits::default().subscriptions_per_connection {
             let far = Seq(10_000_000_000);
             reaches.set(&format!("chat:{n}").parse().unwrap(), Reach { seq: far, sure: far, behind: true });
         }
-        let limited = Session { rooms, reaches, ..session };
-        assert_eq!(Session::decode(&limited.encode()), Some(limited.clone()));
-        assert!(limited.encode().len() < 16_000, "{}", limited.encode().len());
+        for letter in ["\\", "ç", "中", "😀"] {
+            let letters = Limits::default().presence_state_bytes / letter.len() as u64;
+            let state = Some(State { json: letter.repeat(letters.try_into().unwrap()), set: Millis(u64::MAX) });
+            let limited = Session { rooms: rooms.clone(), reaches: reaches.clone(), state, ..session.clone() };
+            let encoded = limited.encode();
+            assert_eq!(Session::decode(&encoded), Some(limited));
+            assert!(encoded.is_ascii() && encoded.len() < 16_000, "{}", encoded.len());
+        }
     }
 
     #[test]

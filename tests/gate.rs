@@ -8,7 +8,7 @@ use cidadao_realtime::gate::{self, Admission, Request, admit};
 use cidadao_realtime::history::{From, Range};
 use cidadao_realtime::id::{Cursor, Epoch, Seq};
 use cidadao_realtime::moment::{Millis, Moment};
-use cidadao_realtime::session::{ConnectionType, Session};
+use cidadao_realtime::session::ConnectionType;
 use jwt_compact::alg::{Hs256, Hs256Key};
 use jwt_compact::{AlgorithmExt, Claims, Header};
 use serde_json::{Value, json};
@@ -363,14 +363,16 @@ fn a_ticket_opens_sockets_alone() {
 fn a_connection_says_where_it_was_and_who_it_is() {
     let token = token(json!({}));
     let session = |query: &str| match decide(upgrade("/api/v1/ws/chat/1", &format!("token={token}&{query}"))) {
-        Ok(Admission::Connect(_, Session { resume, device, acks, .. }, _)) => Ok((resume, device, acks)),
+        Ok(Admission::Connect(_, session, _)) => {
+            Ok((session.resume, session.device, session.acks, session.presence.is_some()))
+        }
         Ok(other) => panic!("{other:?}"),
         Err(reject) => Err(reject),
     };
     let resume = Some(Cursor { epoch: Epoch(0xab), seq: Seq(41) });
     let device = Some("phone-1".parse().unwrap());
-    assert_eq!(session("since=41&epoch=00000000000000ab&device=phone-1&acks=true"), Ok((resume, device, true)));
-    assert_eq!(session("acks=no"), Ok((None, None, false)));
+    assert_eq!(session("since=41&epoch=00000000000000ab&device=phone-1&acks=true"), Ok((resume, device, true, false)));
+    assert_eq!(session("acks=no&presence=1"), Ok((None, None, false, true)));
     for (query, reject) in [
         ("since=41", Reject::InvalidCursor),
         ("epoch=00000000000000ab", Reject::InvalidCursor),

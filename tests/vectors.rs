@@ -6,6 +6,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
     reason = "a test fails by panicking"
 )]
 
@@ -23,6 +24,7 @@ use cidadao_realtime::id::{ConnId, Id, RoomName, Seq};
 use cidadao_realtime::limits::Limits;
 use cidadao_realtime::message::Draft;
 use cidadao_realtime::moment::{Millis, Moment};
+use cidadao_realtime::presence::{Crowd, News};
 use cidadao_realtime::protocol::{AUTO_RESPONSE, ClientFrame, ErrorData, ServerFrame, Start, Topic, error_body};
 use cidadao_realtime::route::Route;
 use cidadao_realtime::session::ConnectionType;
@@ -94,6 +96,12 @@ fn told(frame: &ClientFrame) -> Value {
     }
     if let ClientFrame::Refresh(token) = frame {
         told["token"] = token.as_str().into();
+    }
+    if let ClientFrame::Presence(state) = frame {
+        told["state"] = state.as_str().into();
+    }
+    if let ClientFrame::Typing(typing) = frame {
+        told["typing"] = json!(typing);
     }
     told
 }
@@ -189,6 +197,7 @@ fn encode(kind: &str, data: &Value) -> String {
         "error" => return error(data, &mut moment),
         "heartbeat" | "subscribed" | "unsubscribed" => return subscription(kind, data, &mut moment),
         "pong" => ServerFrame::Pong {},
+        "presence" => return presence(data, &mut moment),
         "refreshed" => ServerFrame::Refreshed { expires_at: expires_at() },
         "token_expiring" => {
             ServerFrame::TokenExpiring { expires_at: expires_at(), expires_in_ms: number(data, "expires_in_ms") }
@@ -201,6 +210,8 @@ fn encode(kind: &str, data: &Value) -> String {
 fn welcome(kind: &str, data: &Value, moment: &mut Moment) -> String {
     let (room, start) = (&parsed::<RoomName>(data, "room"), start(data));
     let connection_id = ConnId(parsed(data, "connection_id"));
+    let presence = data.get("presence").map(crowd);
+    let presence = presence.as_ref();
     let (message, reconnect_within_ms) = (sentence(data, "message"), number(data, "reconnect_within_ms"));
     if kind == "connection" {
         let (status, session_id) = (sentence(data, "status"), &parsed::<Id>(data, "session_id"));
@@ -212,6 +223,7 @@ fn welcome(kind: &str, data: &Value, moment: &mut Moment) -> String {
             room,
             start,
             reconnect_within_ms,
+            presence,
         }
         .encode(moment);
     }
@@ -225,8 +237,39 @@ fn welcome(kind: &str, data: &Value, moment: &mut Moment) -> String {
         room,
         start,
         reconnect_within_ms,
+        presence,
     }
     .encode(moment)
+}
+
+/// These users, each with what it shows.
+fn users(list: &Value) -> impl Iterator<Item = (Id, Option<String>)> {
+    let users = list.as_array().into_iter().flatten();
+    users.map(|user| (parsed(user, "user_id"), user.get("state").map(Value::to_string)))
+}
+
+fn crowd(data: &Value) -> Crowd {
+    match data.get("users") {
+        Some(list) => Crowd::named(users(list).collect()),
+        None => Crowd::counted(number(data, "count") as usize),
+    }
+}
+
+/// Everything, or what is different from before: then others are there, of whom nothing is said.
+fn presence(data: &Value, moment: &mut Moment) -> String {
+    let room = &parsed::<RoomName>(data, "room");
+    let lists = ["joined", "updated"].map(|list| users(&data[list]).collect::<Vec<_>>());
+    let left: Vec<Id> = from_value(data["left"].clone()).unwrap_or_default();
+    if lists.concat().is_empty() && left.is_empty() {
+        return ServerFrame::Presence { room, news: News::Snapshot(&crowd(data)) }.encode(moment);
+    }
+    let others = lists.concat().len()..number(data, "count") as usize;
+    let others = others.map(|n| (format!("other-{n}").parse::<Id>().unwrap(), None));
+    let [joined, updated] = &lists;
+    let changed = updated.iter().map(|(user, state)| (user.clone(), state.is_none().then(|| "{}".to_owned())));
+    let before = others.clone().chain(changed).chain(left.into_iter().map(|user| (user, None))).collect();
+    let now = others.chain(joined.iter().chain(updated).cloned()).collect();
+    ServerFrame::Presence { room, news: Crowd::named(now).since(&Crowd::named(before)) }.encode(moment)
 }
 
 fn subscription(kind: &str, data: &Value, moment: &mut Moment) -> String {

@@ -174,11 +174,11 @@ impl Object {
         self: &Rc<Self>,
         look: impl FnOnce(&mut room::Room<SqlStorage>) -> std::result::Result<T, Failure>,
     ) -> Result<Response> {
-        let seen = self.run(|loaded, turn| {
-            loaded.room.handle(turn, Input::Woken)?;
-            look(&mut loaded.room)
-        });
-        reply(seen.await)
+        // A turn of its own: what is due is done, whatever comes of the look.
+        if let Err(refusal) = self.take(Input::Woken).await {
+            return refuse(&refusal);
+        }
+        reply(self.run(|loaded, _| look(&mut loaded.room)).await)
     }
 
     async fn closed(self: &Rc<Self>, socket: &WebSocket, farewell: Farewell) {

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::code::Refusal;
 use crate::id::{ConnId, Epoch, Id, Kind, RoomName, Seq};
 use crate::moment::Moment;
+use crate::presence::{Crowd, News};
 use crate::session::ConnectionType;
 
 /// A room under the field names that clients of today know.
@@ -71,6 +72,9 @@ pub enum ServerFrame<'a> {
         start: Start,
         /// If the connection drops: come back at a random moment within so many milliseconds.
         reconnect_within_ms: u64,
+        /// Who is present, if the client asked for that.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        presence: Option<&'a Crowd>,
     },
     /// Welcome to the general connection.
     ConnectionEstablished {
@@ -89,6 +93,9 @@ pub enum ServerFrame<'a> {
         start: Start,
         /// If the connection drops: come back at a random moment within so many milliseconds.
         reconnect_within_ms: u64,
+        /// Who is present, if the client asked for that.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        presence: Option<&'a Crowd>,
     },
     /// A frame, or the connection itself, was refused.
     Error(ErrorData<'a>),
@@ -102,6 +109,14 @@ pub enum ServerFrame<'a> {
     },
     /// Answer to a ping.
     Pong {},
+    /// Who is present has changed.
+    Presence {
+        /// Where.
+        room: &'a RoomName,
+        /// All, or what is different.
+        #[serde(flatten)]
+        news: News<'a>,
+    },
     /// The new token holds.
     Refreshed {
         /// Until when.

@@ -28,10 +28,11 @@ impl<S: Sql> Room<S> {
             self.find_vanished(now)?;
         }
         if self.peers.is_empty() {
-            self.find_abandoned(self.log.floor().max(self.marks.noted().sent), now)
+            self.find_abandoned(self.log.floor().max(self.marks.noted().sent), now)?;
         } else {
-            self.queue_unsent(noted.sent, now)
+            self.queue_unsent(noted.sent, now)?;
         }
+        self.watch_on(now)
     }
 
     /// Somebody who had subscribed has gone without a farewell. It has got what others here have who subscribed too; if
@@ -109,9 +110,10 @@ impl<S: Sql> Room<S> {
         if self.peers.is_empty() {
             self.sweep = Sweep::At(now.plus(self.limits().sweep_interval));
         }
+        let crowd = self.appear(&mut session, now)?;
         turn.attach(session.clone());
         self.peers.insert(conn, Peer::new(session));
-        self.welcome(turn, conn, start);
+        self.welcome(turn, conn, start, crowd.as_ref());
         if self.name.kind() == Kind::User {
             self.await_room(turn, conn, &RoomName::system(), None)?;
         }
@@ -190,6 +192,7 @@ impl<S: Sql> Room<S> {
         let now = turn.moment.now;
         let heard = if farewell == Farewell::Said { Heard::Everything } else { peer.heard(self.limits()) };
         self.depart(&peer, heard, now)?;
+        self.disappear(turn, &peer.session);
         for room in self.subscriptions.heard_by(conn) {
             self.depart_from(&room, &peer, heard, now)?;
         }

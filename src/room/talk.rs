@@ -7,6 +7,7 @@ use crate::id::{ConnId, Id, Kind, RoomName};
 use crate::link::Call;
 use crate::moment::Millis;
 use crate::peer::{Expiry, Peer};
+use crate::presence::Crowd;
 use crate::protocol::{ClientFrame, ErrorData, ServerFrame, Start, Topic};
 use crate::session::Session;
 use crate::sql::{Sql, StoreError};
@@ -32,7 +33,7 @@ impl<S: Sql> Room<S> {
         Ok(refused)
     }
 
-    pub(super) fn welcome(&self, turn: &mut Turn, conn: ConnId, start: Start) {
+    pub(super) fn welcome(&self, turn: &mut Turn, conn: ConnId, start: Start, presence: Option<&Crowd>) {
         let Some(Peer { session, .. }) = self.peers.get(&conn) else { return };
         let message = "Connected to Cidadão.AI";
         let (room, connection_id) = (&self.name, session.conn);
@@ -47,11 +48,20 @@ impl<S: Sql> Room<S> {
                 room,
                 start,
                 reconnect_within_ms,
+                presence,
             },
             Kind::Analysis | Kind::Chat | Kind::Investigation | Kind::System => {
                 let session_id = if room.kind() == Kind::Chat { room.id() } else { &connection };
-                let status = "connected";
-                ServerFrame::Connection { status, session_id, message, connection_id, room, start, reconnect_within_ms }
+                ServerFrame::Connection {
+                    status: "connected",
+                    session_id,
+                    message,
+                    connection_id,
+                    room,
+                    start,
+                    reconnect_within_ms,
+                    presence,
+                }
             }
         };
         self.tell(turn, [conn], &frame);
@@ -75,15 +85,14 @@ impl<S: Sql> Room<S> {
                 self.tell(turn, [conn], &ServerFrame::Pong {});
             }
             Ok(ClientFrame::Pong) => {}
+            Ok(ClientFrame::Presence(state)) => self.show(turn, conn, state),
             Ok(ClientFrame::Refresh(token)) => self.refresh(turn, conn, &token)?,
             Ok(ClientFrame::Subscribe(room, cursor)) => self.subscribe(turn, conn, &room, cursor)?,
+            Ok(ClientFrame::Typing(typing)) => self.type_on(turn, conn, typing),
             Ok(ClientFrame::Unsubscribe(room)) => self.unsubscribe(turn, conn, &room)?,
-            Ok(
-                ClientFrame::Presence(_)
-                | ClientFrame::Typing(_)
-                | ClientFrame::Upload(_)
-                | ClientFrame::UploadAbort(_),
-            ) => self.refuse(turn, conn, &Reject::UnknownType.into(), None),
+            Ok(ClientFrame::Upload(_) | ClientFrame::UploadAbort(_)) => {
+                self.refuse(turn, conn, &Reject::UnknownType.into(), None)
+            }
         }
         Ok(())
     }

@@ -274,6 +274,8 @@ impl World {
         let place = self.place(&name(room));
         (place.room, place.known_alarm) = (None, None);
         place.life += 1;
+        // What a socket carries is written when it is attached, and read when the room is loaded.
+        place.sessions.values_mut().for_each(|session| *session = Session::decode(&session.encode()).unwrap());
     }
 
     /// Drops the room and its sockets.

@@ -11,6 +11,16 @@ impl World {
         self.open(room, user, &json!({}))
     }
 
+    /// Opens a socket in a room that is to be told who is present.
+    pub(crate) fn watch(&mut self, room: &str, user: &str) -> ConnId {
+        self.open(room, user, &json!({"presence": 0}))
+    }
+
+    /// Shows this with the user.
+    pub(crate) fn show(&mut self, conn: ConnId, state: &Value) {
+        self.send(conn, &json!({"type": "presence", "data": {"state": state}}));
+    }
+
     /// Opens a socket in a room, with what else its session says.
     pub(crate) fn open(&mut self, room: &str, user: &str, more: &Value) -> ConnId {
         let (conn, home) = (self.next_conn(), name(room));
