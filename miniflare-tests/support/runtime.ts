@@ -111,6 +111,7 @@ using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "realtime", worker = .realtime),
+    (name = "internet", network = (allow = ["public", "private"])),
     (name = "disk", disk = (path = "${join(this.#folder, "storage")}", writable = true)) ],
   sockets = [(name = "http", address = "127.0.0.1:${this.#port}", http = (), service = "realtime")] );
 const realtime :Workerd.Worker = (

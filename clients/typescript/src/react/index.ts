@@ -5,6 +5,7 @@ export { type ChatActions, type PresenceView, type UseChatOptions, useChat, useP
 export type { AnswerEntry, ChatEntry, FileEntry, OtherEntry, SaidEntry } from "./chat-entries.ts";
 export type { ChatSnapshot } from "./chat-store.ts";
 export { type ConnectionView, useConnection } from "./connection.ts";
+export { type HistoryOptions, loadHistory } from "./history.ts";
 export { type Notifications, useNotifications } from "./notifications.ts";
 export type { History } from "./past.ts";
 export { RealtimeProvider, type RealtimeProviderProps } from "./provider.ts";
