@@ -5,7 +5,7 @@ import { watch } from "./environment.ts";
 import { Machine } from "./machine.ts";
 import type { Cursor } from "./messages.ts";
 import type { Outbox } from "./outbox.ts";
-import { expiryOf, fields, placeOf, refusalOf, SUBPROTOCOL } from "./protocol.ts";
+import { decode, expiryOf, fields, placeOf, refusalOf, SUBPROTOCOL } from "./protocol.ts";
 import type { ClientOptions, ConnectionState, SocketConstructor, SocketLike } from "./types.ts";
 
 const MAX_DELAY_MS = 30_000;
@@ -214,7 +214,7 @@ export class Connection {
   async #load(name: string): Promise<OwnCursor | undefined> {
     try {
       const text = await this.#options.storage?.get(this.#key(name));
-      const stored = fields(JSON.parse(text ?? "null"));
+      const stored = fields(decode(text ?? ""));
       const place = placeOf(stored);
       if (place) return { ...place, room: String(stored.room) };
       if (text) await this.#options.storage?.remove(this.#key(name));

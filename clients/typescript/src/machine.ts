@@ -23,7 +23,7 @@ import {
 import type { Change } from "./subscriptions.ts";
 import { NEVER } from "./time.ts";
 import type { ConnectionState } from "./types.ts";
-import { verdict, verdictOf } from "./verdict.ts";
+import { type Verdict, verdict, verdictOf } from "./verdict.ts";
 
 /** From asking for a token to the welcome. */
 const CONNECT_MS = 20_000;
@@ -33,6 +33,9 @@ const STABLE_MS = 10_000;
 const ASLEEP_MS = 5_000;
 /** Whatever wakes it, it does not dial more often. */
 const EAGER_MS = 1_000;
+
+/** What an `error` about no frame says when the connection ends. */
+const ENDS = ["DISCONNECTED", "SESSION_DELETED", "TIMEOUT", "TOKEN_EXPIRED"];
 
 type Phase = "idle" | "token" | "dialing" | "live" | "waiting" | "stopped";
 
@@ -118,8 +121,7 @@ export class Machine {
         this.#closed(input.code, input.reason);
         break;
       case "refused":
-        this.#refusal = input.refusal;
-        this.#closed(1008, input.refusal.code);
+        this.#turnedAway(input.refusal);
         break;
       case "subscribe":
         this.#announce(this.#inbox.subscriptions.want(input.room, input.cursor, this.#now));
@@ -216,22 +218,30 @@ export class Machine {
     this.#retry(new RealtimeError({ code: "CONNECTION_LOST", message: `Given up: ${why}.`, retry: true }));
   }
 
-  /** The socket is gone: why, and what to do about it. */
+  /** The socket is gone. */
   #closed(number: number, reason: string): void {
     if (this.#phase !== "dialing" && this.#phase !== "live") return;
-    const refusal = this.#explains(number, reason) ? this.#refusal : undefined;
-    const what = refusal && number !== 4003 ? verdictOf(refusal) : verdict(number, reason);
-    const broken = { code: reason || "CONNECTION_LOST", message: `Closed with ${number}.`, retry: true };
-    const error = new RealtimeError({ ...broken, ...refusal, ...(what === "stop" && { retry: false }) }, number);
-    this.#notBefore = this.#now + (refusal?.retry_after_ms ?? 0);
+    // The last `error` explains it, if it is of that code, or a network has swallowed which.
+    const explains = reason === this.#refusal?.code || (reason === "" && number === 1008);
+    const refusal = explains ? this.#refusal : undefined;
+    const code = reason || (refusal?.code ?? "");
+    const what = verdict(number, code);
+    const plain = { code: code || "CONNECTION_LOST", message: `Closed with ${number}.` };
+    this.#follow(what, new RealtimeError({ ...plain, ...refusal, retry: what !== "stop" }, number));
+  }
+
+  /** The server has said that it will end this connection, or that there will be none: its close may come much later. */
+  #turnedAway(refusal: Refusal): void {
+    if (this.#phase !== "dialing" && this.#phase !== "live") return;
+    this.#push({ type: "hangup", code: 1000, reason: "" });
+    this.#follow(verdictOf(refusal), new RealtimeError(refusal));
+  }
+
+  #follow(what: Verdict, error: RealtimeError): void {
+    this.#notBefore = this.#now + (error.retryAfterMs ?? 0);
     if (what === "cursor") this.#inbox.lose();
     if (what === "stop" || (what === "token" && !this.#credentials.refused(error.code))) this.#stop(error);
     else this.#retry(error);
-  }
-
-  /** Whether the last `error` is why the socket closed: a network may swallow what came behind it. */
-  #explains(number: number, reason: string): boolean {
-    return this.#phase === "dialing" || reason === this.#refusal?.code || (reason === "" && number === 1008);
   }
 
   #retry(reason: RealtimeError): void {
@@ -273,9 +283,10 @@ export class Machine {
   /** Looks at once whether it lives, or comes back at once. */
   #wake(): void {
     this.#liveness.probe(this.#now);
-    if (this.#phase !== "waiting") return;
     const soon = Math.max(this.#now, this.#notBefore, this.#dialedAt + EAGER_MS);
-    this.#phaseEnds = Math.min(this.#phaseEnds, soon);
+    if (this.#state.status !== "waiting" || soon >= this.#phaseEnds) return;
+    this.#phaseEnds = soon;
+    this.#setState("waiting", { ...this.#state, retryAt: soon });
   }
 
   // Tokens
@@ -409,8 +420,9 @@ export class Machine {
   #refused(data: Fields): void {
     const refusal = refusalOf(data);
     const about = refusal.original_type;
-    if (this.#phase === "dialing" || about === undefined) this.#refusal = refusal;
-    if (about === "subscribe") this.#announce(this.#inbox.subscriptions.refused(refusal, this.#now));
+    if (about === undefined) this.#refusal = refusal;
+    if (this.#phase === "dialing" || (about === undefined && ENDS.includes(refusal.code))) this.#turnedAway(refusal);
+    else if (about === "subscribe") this.#announce(this.#inbox.subscriptions.refused(refusal, this.#now));
     else if (about === "refresh") this.#credentials.retryLater(this.#now);
     else if (about === "ack") this.#inbox.unsettle(this.#now);
     else {

@@ -48,7 +48,8 @@ function isFrame(value: unknown): value is Control {
   return isObject(value) && typeof value.type === "string";
 }
 
-function decode(text: string): unknown {
+/** What the text says, if it is JSON. */
+export function decode(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

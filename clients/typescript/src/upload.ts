@@ -27,7 +27,7 @@ export async function startUpload(
   id: string,
 ): Promise<UploadedFile> {
   if (options.signal?.aborted) throw options.signal.reason;
-  const file = source instanceof Blob ? source : new Blob([source as BlobPart]);
+  const file = source instanceof Blob ? source : new Blob([source as ArrayBuffer]);
   const upload = new Upload(chat, id, file, await announcement(source, file, options), options.onProgress);
   const abort = () => upload.abort(options.signal?.reason);
   options.signal?.addEventListener("abort", abort, { once: true });
