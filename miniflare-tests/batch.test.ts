@@ -10,7 +10,7 @@ const CROWD = 300;
 
 let worker: TestWorker;
 before(async () => {
-  worker = await TestWorker.start();
+  worker = await TestWorker.start({ settings: { CHAT_ACCESS: "open" } });
 });
 after(() => worker[Symbol.asyncDispose]());
 

@@ -81,7 +81,7 @@ test("an upgrade that cannot be granted is accepted and closed with the reason",
 });
 
 test("a socket's route without an upgrade says so", async () => {
-  const response = await fetch(worker.url(`/api/v1/ws/chat/1?token=${worker.token({})}`));
+  const response = await fetch(worker.url(`/api/v1/ws/analysis/1?token=${worker.token({})}`));
   assert.equal(response.status, 426);
   assert.equal(((await response.json()) as { error: { code: string } }).error.code, "UPGRADE_REQUIRED");
 });

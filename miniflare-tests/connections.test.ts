@@ -11,7 +11,7 @@ const BOTH = ["", "/chat/eleventh"];
 
 let worker: TestWorker;
 before(async () => {
-  worker = await TestWorker.start();
+  worker = await TestWorker.start({ settings: { CHAT_ACCESS: "open" } });
 });
 after(() => worker[Symbol.asyncDispose]());
 

@@ -7,7 +7,7 @@ import { TestWorker } from "./support/worker.ts";
 
 let worker: TestWorker;
 before(async () => {
-  worker = await TestWorker.start({ settings: { MAX_SOCKETS_PER_ROOM: "3" } });
+  worker = await TestWorker.start({ settings: { CHAT_ACCESS: "open", MAX_SOCKETS_PER_ROOM: "3" } });
 });
 after(() => worker[Symbol.asyncDispose]());
 

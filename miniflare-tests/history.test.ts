@@ -7,7 +7,7 @@ import { TestWorker } from "./support/worker.ts";
 
 let worker: TestWorker;
 before(async () => {
-  worker = await TestWorker.start();
+  worker = await TestWorker.start({ settings: { CHAT_ACCESS: "open" } });
 });
 after(() => worker[Symbol.asyncDispose]());
 

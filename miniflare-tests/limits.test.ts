@@ -12,7 +12,7 @@ const PING = { type: "ping", data: {} };
 
 let worker: TestWorker;
 before(async () => {
-  worker = await TestWorker.start();
+  worker = await TestWorker.start({ settings: { CHAT_ACCESS: "open" } });
 });
 after(() => worker[Symbol.asyncDispose]());
 

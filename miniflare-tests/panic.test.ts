@@ -12,7 +12,7 @@ for (const [target, fault] of [
   ["entry", "overflow"],
 ]) {
   test(`${fault} in ${target}: 500 for what was in flight, then all goes on`, async () => {
-    await using worker = await TestWorker.start({ faults: true });
+    await using worker = await TestWorker.start({ faults: true, settings: { CHAT_ACCESS: "open" } });
     const open = (sub: string) => Client.open(worker.url(`/api/v1/ws/chat/1?token=${worker.token({ sub })}`, "ws"));
     using client = await open("ana");
     await worker.publish("/chat/1", { type: "before" });

@@ -10,7 +10,7 @@ const MOST_UNACKED = 10;
 let worker: TestWorker;
 let small: TestWorker;
 before(async () => {
-  worker = await TestWorker.start();
+  worker = await TestWorker.start({ settings: { CHAT_ACCESS: "open" } });
   small = await TestWorker.start({ settings: { LOG_MAX_MESSAGES: "100", MAX_UNACKED: `${MOST_UNACKED}` } });
 });
 after(async () => {

@@ -20,7 +20,7 @@ const code = async (response: Response) => ((await response.json()) as { error: 
 
 for (const [path, methods] of [
   ["/health", "GET"],
-  ["/chat/1", "GET"],
+  ["/analysis/1", "GET"],
   ["/tickets", "POST"],
   ["/users/ana/disconnect", "POST"],
   ["/chat/1/messages", "GET, POST"],

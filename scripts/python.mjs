@@ -1,9 +1,13 @@
-// A Python with the `websockets` package, for the test that talks to the worker as Python programs do.
+// A Python with the `websockets` package, for the test that talks to the worker as Python programs do, and with all that
+// the Python client needs for its own tests.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Failure, PINS, read, run, say, TOOLS } from "./project.mjs";
+import { Failure, PINS, ROOT, read, run, say, TOOLS } from "./project.mjs";
 
 const FOLDER = join(TOOLS, "python");
 const PYTHON = join(FOLDER, "bin/python");
+const CLIENT = join(ROOT, "clients/python");
+const STAMP = join(FOLDER, "client-tests");
 const IS_RECENT = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))";
 const VERSION = "from importlib.metadata import version; print(version('websockets'))";
 
@@ -13,8 +17,30 @@ export function python() {
   if (read("python3", ["-c", IS_RECENT]) === undefined) return missing();
   say(`a Python environment with websockets ${PINS.websockets} (about 10 s)`);
   run("python3", ["-m", "venv", "--clear", FOLDER]);
-  run(PYTHON, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", `websockets==${PINS.websockets}`]);
+  pip("install", `websockets==${PINS.websockets}`);
   return PYTHON;
+}
+
+/** The same interpreter, with the client's dependencies and the tools of its tests, but not the client: tests run src/. */
+export function pythonOfClient() {
+  const interpreter = python();
+  const wanted = readFileSync(join(CLIENT, "pyproject.toml"), "utf8") + PINS.websockets;
+  if (!interpreter || (existsSync(STAMP) && readFileSync(STAMP, "utf8") === wanted)) return interpreter;
+  say("what the tests of the Python client need (about 20 s)");
+  pip("install", `${CLIENT}[test]`, `websockets==${PINS.websockets}`);
+  pip("uninstall", "--yes", "cidadao-realtime");
+  writeFileSync(STAMP, wanted);
+  return interpreter;
+}
+
+/** Format, lints, types, tests and coverage of the Python client. Its tests with the worker want build/. */
+export function checkClient(env) {
+  const interpreter = pythonOfClient();
+  if (interpreter) run(interpreter, [join(CLIENT, "scripts/check.py")], { env });
+}
+
+function pip(...args) {
+  run(PYTHON, ["-m", "pip", "--quiet", "--disable-pip-version-check", ...args]);
 }
 
 function missing() {

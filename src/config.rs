@@ -19,7 +19,7 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 22] = [
+pub const SETTINGS: [Setting; 23] = [
     Setting { name: "AGENT_CONCURRENCY", default: "1", secret: false },
     Setting { name: "AGENT_KIND", default: "backend", secret: false },
     Setting { name: "AGENT_MODEL", default: "gpt-4o-mini", secret: false },
@@ -29,6 +29,7 @@ pub const SETTINGS: [Setting; 22] = [
     Setting { name: "AGENT_URL", default: "none: a demonstration answers", secret: false },
     Setting { name: "ALLOWED_ORIGINS", default: "empty: any origin", secret: false },
     Setting { name: "BATCH_WINDOW_MS", default: "100", secret: false },
+    Setting { name: "CHAT_ACCESS", default: "owner", secret: false },
     Setting { name: "CHAT_MAX_CHARS", default: "1000", secret: false },
     Setting { name: "JWT_SECRET_KEY", default: "none: every token is refused", secret: true },
     Setting { name: "LOG_MAX_AGE_SECONDS", default: "604800", secret: false },
@@ -67,9 +68,21 @@ fn numbers(limits: &mut Limits) -> [(&'static str, &mut u64, u64, RangeInclusive
     ]
 }
 
+/// Who may come into a chat session that is somebody's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChatAccess {
+    /// Its owner, whom the owner invited, whose token names it, and services.
+    #[default]
+    Owner,
+    /// Whoever has a token that opens it.
+    Open,
+}
+
 /// The settings, parsed.
 #[derive(Debug, Default)]
 pub struct Config {
+    /// Who may come into a chat session.
+    pub chat_access: ChatAccess,
     /// What tokens are verified with. Without it, all are refused.
     pub keys: Option<Keys>,
     /// Who answers in chats.
@@ -123,6 +136,14 @@ impl Config {
         let (origins, bad) = Origins::parse(&lookup("ALLOWED_ORIGINS").unwrap_or_default());
         config.origins = origins;
         config.problems.extend(bad.iter().map(|invalid| format!("ALLOWED_ORIGINS: {invalid}: it is ignored")));
+        config.chat_access = match lookup("CHAT_ACCESS").as_deref() {
+            None | Some("owner") => ChatAccess::Owner,
+            Some("open") => ChatAccess::Open,
+            Some(text) => {
+                config.problems.push(format!("CHAT_ACCESS must be owner or open, not {text:?}: owner holds"));
+                ChatAccess::Owner
+            }
+        };
         config.require_room_grants = match lookup("REQUIRE_ROOM_GRANTS").as_deref() {
             None | Some("false") => false,
             Some("true") => true,
@@ -207,6 +228,20 @@ mod tests {
         assert!(!config.origins.allow(Some("https://cidadao.org")));
         assert_eq!(config.problems.len(), 1);
         assert!(config.problems[0].contains("cidadao.org"), "{:?}", config.problems);
+    }
+
+    #[test]
+    fn a_chat_is_its_owners_unless_it_is_said_to_be_open() {
+        for (text, access, problems) in [
+            ("owner", ChatAccess::Owner, 0),
+            ("open", ChatAccess::Open, 0),
+            ("Open", ChatAccess::Owner, 1),
+            ("", ChatAccess::Owner, 1),
+        ] {
+            let config = parse(&[("JWT_SECRET_KEY", SECRET), ("CHAT_ACCESS", text)]);
+            assert_eq!((config.chat_access, config.problems.len()), (access, problems), "{text:?}");
+        }
+        assert_eq!(parse(&[]).chat_access, ChatAccess::Owner);
     }
 
     #[test]

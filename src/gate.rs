@@ -1,6 +1,8 @@
 //! Who may do what: decides over a request before any room hears of it.
 
+use crate::asker::Asker;
 use crate::auth::{self, Claims};
+use crate::chat_session::{Act, Errand};
 use crate::code::{Refusal, Reject};
 use crate::config::Config;
 use crate::grants;
@@ -43,12 +45,16 @@ pub enum Admission {
     Disconnect(RoomName),
     /// Ask how the worker is, and one room if it is named.
     Health(Option<RoomName>),
-    /// Read what was published in a room.
-    History(RoomName, Range),
+    /// Read what was published in a room, as that asker.
+    History(RoomName, Range, Asker),
     /// Hear, as a browser, what the path takes: its methods.
     Preflight(String),
     /// Publish in a room.
     Publish(RoomName),
+    /// Call a chat session what the body says.
+    Rename(RoomName, Asker),
+    /// Do something with a chat session, if it lets that asker.
+    Session(RoomName, Errand),
     /// Ask what became of a message of a room.
     Status(RoomName, Id),
     /// Have a ticket, in the name of this token.
@@ -69,17 +75,26 @@ pub fn admit(request: &Request<'_>, config: &Config, moment: &mut Moment) -> Res
     }
     match route {
         Route::Health => health(request, config, moment),
+        Route::Connect(room) if room.kind() == Kind::Chat && !request.upgrade => {
+            session(request, config, moment, room, Act::Describe)
+        }
         Route::Connect(room) => connect(request, config, moment, |claims| granted(claims, room)),
         // A user's own room needs no grant.
         Route::ConnectUser => {
             connect(request, config, moment, |claims| Ok(RoomName::new(Kind::User, claims.user.clone())))
         }
+        Route::Dismiss(room, user) => session(request, config, moment, room, Act::Dismiss(user)),
         Route::Disconnect(room) => granted(&service(request, config, moment)?, room).map(Admission::Disconnect),
+        Route::Erase(room) => session(request, config, moment, room, Act::Erase),
         Route::History(room) => {
-            let room = readable(&authenticate(request, config, moment)?, room)?;
-            Query(request.query).range().map(|range| Admission::History(room, range))
+            let claims = authenticate(request, config, moment)?;
+            let room = readable(&claims, room)?;
+            let asker = asker(&claims, &room);
+            Query(request.query).range().map(|range| Admission::History(room, range, asker))
         }
+        Route::Invite(room, user) => session(request, config, moment, room, Act::Invite(user)),
         Route::Publish(room) => granted(&service(request, config, moment)?, room).map(Admission::Publish),
+        Route::Rename(room) => visit(request, config, moment, room).map(|(room, asker)| Admission::Rename(room, asker)),
         Route::Status(room, id) => {
             granted(&service(request, config, moment)?, room).map(|room| Admission::Status(room, id))
         }
@@ -121,6 +136,34 @@ fn connect(
         typing: None,
     };
     Ok(Admission::Connect(room, Box::new(session), agreed))
+}
+
+/// Somebody wants something of a chat session that its token opens. Whether the session lets it, the room knows.
+fn session(
+    request: &Request<'_>,
+    config: &Config,
+    moment: &Moment,
+    room: RoomName,
+    act: Act,
+) -> Result<Admission, Refusal> {
+    visit(request, config, moment, room).map(|(room, asker)| Admission::Session(room, Errand { asker, act }))
+}
+
+/// The room, if the token opens it, and who asks it.
+fn visit(
+    request: &Request<'_>,
+    config: &Config,
+    moment: &Moment,
+    room: RoomName,
+) -> Result<(RoomName, Asker), Refusal> {
+    let claims = authenticate(request, config, moment)?;
+    let room = granted(&claims, room)?;
+    let asker = asker(&claims, &room);
+    Ok((room, asker))
+}
+
+fn asker(claims: &Claims, room: &RoomName) -> Asker {
+    Asker::new(&claims.user, claims.service, claims.rooms.as_ref(), room)
 }
 
 /// Anyone may ask how the worker is; how a room is, only a service that may enter it.

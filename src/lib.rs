@@ -8,8 +8,10 @@
 pub mod agent;
 pub mod answer;
 pub mod answers;
+pub mod asker;
 pub mod auth;
 pub mod batch;
+pub mod chat_session;
 pub mod code;
 pub mod config;
 pub mod connections;

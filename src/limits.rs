@@ -110,6 +110,8 @@ pub struct Limits {
     pub reconnects_per_second: usize,
     /// Rooms that one connection may follow: 100.
     pub subscriptions_per_connection: usize,
+    /// Users that a chat session remembers as its participants: 1,000. Beyond them none can be invited.
+    pub participants_per_session: u64,
     /// Messages that one call to a follower carries at most: 100.
     pub messages_per_delivery: usize,
     /// Bytes of messages after which a call to a follower ends: 1 MiB. The first message always goes.
@@ -169,6 +171,7 @@ impl Default for Limits {
             presence_window: 1_000,
             reconnects_per_second: 500,
             subscriptions_per_connection: 100,
+            participants_per_session: 1_000,
             messages_per_delivery: 100,
             delivery_bytes: 1 << 20,
             typing_repeat: 3_000,

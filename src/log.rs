@@ -114,6 +114,11 @@ impl<S: Sql> Log<S> {
         self.head
     }
 
+    /// When the newest message was taken; 0 if there never was one.
+    pub const fn latest(&self) -> Millis {
+        self.latest
+    }
+
     /// The place of the oldest message that is still there; after the head's if there is none.
     pub fn first(&self) -> Seq {
         self.segments.iter().find(|segment| segment.stored).map_or_else(|| self.head.next(), |segment| segment.first)

@@ -115,6 +115,17 @@ impl<S: Sql> Members<S> {
         self.sql.exec(statement, &key(room, who)).map(drop)
     }
 
+    /// A user is no member any more, with any device, of any room.
+    pub fn expel(&self, user: &Id) -> Result<(), StoreError> {
+        self.sql.exec("DELETE FROM members WHERE user = ?", &[user.into()]).map(drop)
+    }
+
+    /// The other rooms that somebody is a member of.
+    pub fn elsewhere(&self, room: &RoomName) -> Result<Vec<RoomName>, StoreError> {
+        let rows = self.sql.exec("SELECT DISTINCT room FROM members WHERE room <> ?", &[room.into()])?;
+        Ok(rows.into_iter().filter_map(|row| one(vec![row]).text()?.parse().ok()).collect())
+    }
+
     /// Whether anybody is owed messages of that room.
     pub fn has_any(&self, room: &RoomName, now: Millis) -> Result<bool, StoreError> {
         let statement = "SELECT 1 FROM members WHERE room = ? AND (away = 0 OR away > ?) LIMIT 1";

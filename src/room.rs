@@ -12,6 +12,7 @@ mod present;
 mod publish;
 mod replay;
 mod report;
+mod sessions;
 mod talk;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::answers::Answers;
 use crate::batch::Batch;
+use crate::chat_session::ChatSession;
 use crate::code::Refusal;
 use crate::config::Config;
 use crate::connections::Connections;
@@ -106,6 +108,8 @@ pub struct Room<S> {
     connections: Connections<S>,
     tickets: Tickets<S>,
     answers: Answers<S>,
+    /// What is known of a chat session; in rooms of other kinds there is none.
+    session: Option<ChatSession<S>>,
     batch: Batch,
     sweep: Sweep,
     /// Connections that were to be closed and are not here: they may be on their way.
@@ -144,6 +148,8 @@ impl<S: Sql> Room<S> {
             Kind::Chat => Answers::open(sql.clone(), streams, &config, moment.now)?,
             Kind::Analysis | Kind::Investigation | Kind::System | Kind::User => Answers::none(sql.clone()),
         };
+        let chat = name.kind() == Kind::Chat;
+        let session = chat.then(|| ChatSession::open(sql.clone())).transpose()?;
         let mut room = Self {
             name,
             config,
@@ -156,6 +162,7 @@ impl<S: Sql> Room<S> {
             connections,
             tickets: Tickets::open(sql),
             answers,
+            session,
             batch: Batch::default(),
             sweep: Sweep::Now,
             replayed: Millis(0),
@@ -172,7 +179,9 @@ impl<S: Sql> Room<S> {
         match input {
             Input::Opened(session, pings) => {
                 self.looked_up(self.siblings_of(&session), pings, turn.moment.now);
-                self.opened(turn, session)?;
+                if self.visit(turn, &session)? {
+                    self.opened(turn, session)?;
+                }
             }
             Input::Answered(answer, heard) => self.heard_agent(turn, &answer, heard)?,
             Input::Received(conn, text) => self.receive(turn, conn, &text)?,

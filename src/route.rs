@@ -10,12 +10,21 @@ use crate::id::{Id, Kind, RoomName};
 pub enum Route {
     /// `GET /api/v1/ws/health`
     Health,
-    /// `GET /api/v1/ws/{investigations|analysis|chat}/{id}`: a socket in that room.
+    /// `GET /api/v1/ws/{investigations|analysis|chat}/{id}`: a socket in that room; of a chat, without an upgrade, what is
+    /// known of the session.
     Connect(RoomName),
     /// `GET /api/v1/ws`: a socket in the room of the token's user.
     ConnectUser,
+    /// `DELETE /api/v1/ws/chat/{id}/participants/{user_id}`: that user takes no part in the session any more.
+    Dismiss(RoomName, Id),
     /// `POST /api/v1/ws/users/{id}/disconnect`: the end of all connections of that user.
     Disconnect(RoomName),
+    /// `DELETE /api/v1/ws/chat/{id}`: the end of the session, and of all that was said in it.
+    Erase(RoomName),
+    /// `PUT /api/v1/ws/chat/{id}/participants/{user_id}`: that user takes part in the session.
+    Invite(RoomName, Id),
+    /// `PATCH /api/v1/ws/chat/{id}`: another title of the session.
+    Rename(RoomName),
     /// `POST /api/v1/ws/tickets`: a ticket for one socket.
     Ticket,
     /// `GET /api/v1/ws/{investigations|analysis|chat|users}/{id}/messages`: what was published there; and
@@ -49,6 +58,8 @@ impl Route {
             ["", "system", "messages"] => Ok(Self::messages(RoomName::system())),
             ["", "system", "messages", message] => Ok(vec![Self::Status(RoomName::system(), id(message)?)]),
             ["", "users", id, "disconnect"] => Ok(vec![Self::Disconnect(room("users", id)?)]),
+            ["", "chat", id] => Ok(Self::session(&room("chat", id)?)),
+            ["", "chat", id, "participants", user] => Ok(Self::participant(&room("chat", id)?, &self::id(user)?)),
             ["", collection, id] if *collection != "users" => Ok(vec![Self::Connect(room(collection, id)?)]),
             ["", collection, id, "messages"] => Ok(Self::messages(room(collection, id)?)),
             ["", collection, room_id, "messages", message] => {
@@ -62,11 +73,22 @@ impl Route {
         vec![Self::History(room.clone()), Self::Publish(room)]
     }
 
+    fn session(room: &RoomName) -> Vec<Self> {
+        vec![Self::Connect(room.clone()), Self::Rename(room.clone()), Self::Erase(room.clone())]
+    }
+
+    fn participant(room: &RoomName, user: &Id) -> Vec<Self> {
+        vec![Self::Invite(room.clone(), user.clone()), Self::Dismiss(room.clone(), user.clone())]
+    }
+
     /// The one method that it takes.
     pub const fn method(&self) -> &'static str {
         match self {
             Self::Connect(_) | Self::ConnectUser | Self::Health | Self::History(_) | Self::Status(..) => "GET",
             Self::Disconnect(_) | Self::Publish(_) | Self::Ticket => "POST",
+            Self::Dismiss(..) | Self::Erase(_) => "DELETE",
+            Self::Invite(..) => "PUT",
+            Self::Rename(_) => "PATCH",
         }
     }
 
@@ -106,6 +128,18 @@ mod tests {
             ("GET", "/api/v1/ws/investigations/inv-123", Route::Connect("investigation:inv-123".parse().unwrap())),
             ("GET", "/api/v1/ws/analysis/a/", Route::Connect("analysis:a".parse().unwrap())),
             ("GET", "/api/v1/ws/chat/a%3Ab", Route::Connect("chat:a:b".parse().unwrap())),
+            ("PATCH", "/api/v1/ws/chat/s/", Route::Rename("chat:s".parse().unwrap())),
+            ("DELETE", "/api/v1/ws/chat/participants", Route::Erase("chat:participants".parse().unwrap())),
+            (
+                "PUT",
+                "/api/v1/ws/chat/s/participants/bia%40x.org",
+                Route::Invite("chat:s".parse().unwrap(), "bia@x.org".parse().unwrap()),
+            ),
+            (
+                "DELETE",
+                "/api/v1/ws/chat/s/participants/bia/",
+                Route::Dismiss("chat:s".parse().unwrap(), "bia".parse().unwrap()),
+            ),
             ("POST", "/api/v1/ws/users/ana/disconnect", Route::Disconnect("user:ana".parse().unwrap())),
             ("POST", "/api/v1/ws/chat/s/messages", Route::Publish("chat:s".parse().unwrap())),
             ("GET", "/api/v1/ws/chat/s/messages/", Route::History("chat:s".parse().unwrap())),
@@ -135,6 +169,12 @@ mod tests {
             ("GET", "/api/v1/ws/system/all", Reject::NotFound),
             ("POST", "/api/v1/ws/system/all/messages", Reject::NotFound),
             ("GET", "/api/v1/ws/chat/s/messages/1/2", Reject::NotFound),
+            ("PUT", "/api/v1/ws/chat/s/participants", Reject::NotFound),
+            ("PUT", "/api/v1/ws/investigations/1/participants/bia", Reject::NotFound),
+            ("GET", "/api/v1/ws/chat/s/participants/bia", Reject::MethodNotAllowed),
+            ("PUT", "/api/v1/ws/chat/s", Reject::MethodNotAllowed),
+            ("PATCH", "/api/v1/ws/analysis/1", Reject::MethodNotAllowed),
+            ("DELETE", "/api/v1/ws/chat/s/participants/%20", Reject::InvalidId),
             ("GET", "/api/v1/ws/system/all/messages/1", Reject::NotFound),
             ("POST", "/api/v1/ws/chat/s/disconnect", Reject::NotFound),
             ("POST", "/api/v1/ws", Reject::MethodNotAllowed),
@@ -157,11 +197,14 @@ mod tests {
         for (path, methods) in [
             ("/api/v1/ws/health", "GET, OPTIONS"),
             ("/api/v1/ws/tickets", "POST, OPTIONS"),
+            ("/api/v1/ws/analysis/1", "GET, OPTIONS"),
+            ("/api/v1/ws/chat/s", "GET, PATCH, DELETE, OPTIONS"),
+            ("/api/v1/ws/chat/s/participants/bia", "PUT, DELETE, OPTIONS"),
             ("/api/v1/ws/chat/s/messages", "GET, POST, OPTIONS"),
             ("/api/v1/ws/system/messages", "GET, POST, OPTIONS"),
             ("/api/v1/ws/system/messages/7", "GET, OPTIONS"),
         ] {
-            assert_eq!(Route::parse("PUT", path).unwrap_err().methods.as_deref(), Some(methods), "{path}");
+            assert_eq!(Route::parse("TRACE", path).unwrap_err().methods.as_deref(), Some(methods), "{path}");
         }
     }
 }

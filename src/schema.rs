@@ -1,7 +1,7 @@
 //! All that a room stores, on one page. A room that was made by an older version is brought up to date when it is loaded.
 
 use crate::id::Kind;
-use crate::sql::{Sql, StoreError};
+use crate::sql::{Sql, StoreError, one};
 
 /// What there was before there were versions. None of it was ever deployed.
 const BEFORE: [&str; 8] =
@@ -46,6 +46,9 @@ const SECOND: Version = Version {
         // Answers under way, and those that wait to be asked for.
         "CREATE TABLE answers (id TEXT PRIMARY KEY, question TEXT NOT NULL, asked INTEGER, agent TEXT NOT NULL,
             text TEXT NOT NULL) WITHOUT ROWID",
+        // What the session is: one row. Who has come, or was invited.
+        "CREATE TABLE session (one INTEGER PRIMARY KEY, owner TEXT, title TEXT, created INTEGER NOT NULL)",
+        "CREATE TABLE participants (user TEXT PRIMARY KEY, since INTEGER NOT NULL, invited INTEGER NOT NULL) WITHOUT ROWID",
     ],
 };
 
@@ -65,4 +68,12 @@ pub(crate) fn migrate<S: Sql>(sql: &S, kind: Kind, version: u64) -> Result<(), S
     missing
         .flat_map(|version| version.all.iter().chain(chat(version)))
         .try_for_each(|table| sql.exec(table, &[]).map(drop))
+}
+
+/// Drops every table that there is, whoever made it, but those of the platform and of SQLite itself.
+pub(crate) fn erase<S: Sql>(sql: &S) -> Result<(), StoreError> {
+    let statement = "SELECT name FROM sqlite_master
+        WHERE type = 'table' AND name NOT GLOB '_cf_*' AND name NOT GLOB 'sqlite_*'";
+    let tables = sql.exec(statement, &[])?.into_iter().filter_map(|row| one(vec![row]).text());
+    tables.collect::<Vec<_>>().iter().try_for_each(|table| sql.exec(&format!("DROP TABLE {table}"), &[]).map(drop))
 }

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::asker::Asker;
 use crate::grants::Grants;
-use crate::id::{ConnId, Cursor, Id, Seq};
+use crate::id::{ConnId, Cursor, Id, RoomName, Seq};
 use crate::members::Who;
 use crate::moment::Millis;
 use crate::reach::Reaches;
@@ -98,6 +99,11 @@ impl Session {
     /// Reads what [`Self::encode`] wrote. `None` for anything else: the socket cannot be told apart and must go.
     pub fn decode(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
+    }
+
+    /// Who asks, when it asks something of that room.
+    pub fn asker(&self, room: &RoomName) -> Asker {
+        Asker::new(&self.user, self.service, self.rooms.as_ref(), room)
     }
 
     /// Which device of which user it is.

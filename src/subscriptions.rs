@@ -161,6 +161,11 @@ impl<S: Sql> Subscriptions<S> {
         self.upstreams.iter().filter(|(room, _)| !self.is_attended(room))
     }
 
+    /// The rooms that are followed, or are being asked.
+    pub fn followed(&self) -> impl Iterator<Item = RoomName> {
+        self.upstreams.keys().cloned()
+    }
+
     /// Whether all sockets hear that room without having subscribed.
     pub fn is_attended(&self, room: &RoomName) -> bool {
         self.attended.as_ref() == Some(room)

@@ -1,7 +1,9 @@
 //! Who may do what, decided without a server.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use cidadao_realtime::asker::Asker;
 use cidadao_realtime::auth::{self, Keys};
+use cidadao_realtime::chat_session::{Act, Errand};
 use cidadao_realtime::code::Reject;
 use cidadao_realtime::config::Config;
 use cidadao_realtime::gate::{self, Admission, Request, admit};
@@ -120,9 +122,53 @@ fn who_may_not_is_told_apart_from_who_is_not() {
 #[test]
 fn a_plain_request_for_a_socket_is_told_to_upgrade_once_its_token_is_good() {
     let query = format!("token={}", token(json!({})));
-    let plain = |query| decide(Request { upgrade: false, ..upgrade("/api/v1/ws/chat/1", query) });
-    assert_eq!(plain(&query), Err(Reject::UpgradeRequired));
-    assert_eq!(plain(""), Err(Reject::InvalidToken));
+    for path in ["/api/v1/ws", "/api/v1/ws/investigations/1", "/api/v1/ws/analysis/1"] {
+        let plain = |query| decide(Request { upgrade: false, ..upgrade(path, query) });
+        assert_eq!(plain(&query), Err(Reject::UpgradeRequired));
+        assert_eq!(plain(""), Err(Reject::InvalidToken));
+    }
+}
+
+#[test]
+fn a_chat_session_is_asked_by_whoever_has_a_token_that_opens_it_and_hears_who_that_is() {
+    let user = |name: &str| name.parse().unwrap();
+    let chat = || "chat:1".parse().unwrap();
+    let asks = [
+        ("GET", "", Act::Describe),
+        ("DELETE", "", Act::Erase),
+        ("PUT", "/participants/bia", Act::Invite(user("bia"))),
+        ("DELETE", "/participants/bia", Act::Dismiss(user("bia"))),
+    ];
+    for (claims, service, granted) in [
+        (json!({}), false, false),
+        (json!({"rooms": ["chat:1"]}), false, true),
+        (json!({"rooms": ["chat:*"]}), false, true),
+        (json!({"role": "service"}), true, false),
+    ] {
+        let authorization = format!("Bearer {}", token(claims));
+        let asker = || Asker { user: user("ana"), service, granted };
+        let ask = |method: &str, path: &str| {
+            let authorization = Some(authorization.as_str());
+            decide(Request { method, path, authorization, ..Request::default() })
+        };
+        for (method, rest, act) in &asks {
+            let errand = Errand { asker: asker(), act: act.clone() };
+            let path = format!("/api/v1/ws/chat/1{rest}");
+            assert_eq!(ask(method, &path), Ok(Admission::Session(chat(), errand)));
+        }
+        assert_eq!(ask("PATCH", "/api/v1/ws/chat/1"), Ok(Admission::Rename(chat(), asker())));
+        let range = Range { from: From::Newest, limit: 100 };
+        let history = Ok(Admission::History(chat(), range, asker()));
+        assert_eq!(ask("GET", "/api/v1/ws/chat/1/messages"), history);
+    }
+    let elsewhere = format!("Bearer {}", token(json!({"role": "service", "rooms": ["chat:2"]})));
+    let all = asks.map(|(method, rest, _)| (method, rest)).into_iter().chain([("PATCH", "")]);
+    for (method, rest) in all {
+        let path = format!("/api/v1/ws/chat/1{rest}");
+        let ask = |authorization| decide(Request { method, path: &path, authorization, ..Request::default() });
+        assert_eq!(ask(Some(&elsewhere)), Err(Reject::Forbidden), "{method} {rest}");
+        assert_eq!(ask(None), Err(Reject::InvalidToken), "{method} {rest}");
+    }
 }
 
 #[test]
@@ -159,6 +205,10 @@ fn a_token_that_names_rooms_opens_those_and_its_users_own() {
         });
         assert_eq!(room, opened.map(str::to_owned), "{path}");
         let plain = decide(Request { upgrade: false, ..upgrade(path, &query) });
+        if let Ok(Admission::Session(room, _)) = &plain {
+            assert_eq!(Ok(room.to_string()), opened.map(str::to_owned), "{path}");
+            continue;
+        }
         assert_eq!(plain, Err(opened.map_or_else(|reject| reject, |_| Reject::UpgradeRequired)), "{path}");
     }
 }
@@ -260,7 +310,9 @@ fn a_preflight_hears_the_methods_of_its_path_and_needs_no_token() {
     for (path, want) in [
         ("/api/v1/ws/health", Ok("GET")),
         ("/api/v1/ws", Ok("GET")),
-        ("/api/v1/ws/chat/1", Ok("GET")),
+        ("/api/v1/ws/analysis/1", Ok("GET")),
+        ("/api/v1/ws/chat/1", Ok("GET, PATCH, DELETE")),
+        ("/api/v1/ws/chat/1/participants/bia", Ok("PUT, DELETE")),
         ("/api/v1/ws/chat/1/messages", Ok("GET, POST")),
         ("/api/v1/ws/system/messages", Ok("GET, POST")),
         ("/api/v1/ws/chat/1/messages/m-1", Ok("GET")),
@@ -296,7 +348,11 @@ fn what_was_published_is_read_by_who_may_hear_it() {
             let decision = decide(get(&path, "", Some(authorization)));
             let room = room.parse().unwrap();
             let newest = Range { from: From::Newest, limit: 100 };
-            let want = if allowed { Ok(Admission::History(room, newest)) } else { Err(Reject::Forbidden) };
+            let decision = decision.map(|admission| {
+                let Admission::History(room, range, _) = admission else { panic!("not a page of history") };
+                (room, range)
+            });
+            let want = if allowed { Ok((room, newest)) } else { Err(Reject::Forbidden) };
             assert_eq!(decision, want, "{path} {authorization}");
         }
         assert_eq!(decide(get(&path, "", None)), Err(Reject::InvalidToken));
@@ -322,7 +378,8 @@ fn a_place_in_a_log_is_read_once_the_token_is_good() {
     let (path, authorization) = ("/api/v1/ws/chat/1/messages", format!("Bearer {}", token(json!({}))));
     let ask = |query| decide(get(path, query, Some(&authorization)));
     let since = Range { from: From::Since(Seq(41)), limit: 7 };
-    assert_eq!(ask("since=41&limit=7"), Ok(Admission::History("chat:1".parse().unwrap(), since)));
+    let asker = Asker { user: "ana".parse().unwrap(), service: false, granted: false };
+    assert_eq!(ask("since=41&limit=7"), Ok(Admission::History("chat:1".parse().unwrap(), since, asker)));
     assert_eq!(ask("since=41&before=50"), Err(Reject::InvalidCursor));
     assert_eq!(ask("limit=0"), Err(Reject::InvalidCursor));
     assert_eq!(decide(get(path, "limit=0", None)), Err(Reject::InvalidToken));
@@ -383,6 +440,6 @@ fn a_connection_says_where_it_was_and_who_it_is() {
         assert_eq!(session(query), Err(reject), "{query}");
     }
     let plain = format!("token={token}&since=41");
-    let plain = Request { upgrade: false, ..upgrade("/api/v1/ws/chat/1", &plain) };
+    let plain = Request { upgrade: false, ..upgrade("/api/v1/ws/analysis/1", &plain) };
     assert_eq!(decide(plain), Err(Reject::UpgradeRequired));
 }

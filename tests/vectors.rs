@@ -155,18 +155,21 @@ fn a_token_opens_a_room_or_not() {
 
 #[test]
 fn paths_have_their_routes() {
-    use Route::{Connect, Disconnect, History, Publish, Status};
+    use Route::{Connect, Disconnect, Dismiss, Erase, History, Invite, Publish, Rename, Status};
     replay("routes", "cases", &["method", "path"], |case| {
         let route = match Route::parse(text(case, "method"), text(case, "path")) {
             Ok(route) => route,
             Err(refusal) => return refused(&refusal),
         };
         let mut told = json!({"kind": kind(&route)});
-        if let Connect(room) | Disconnect(room) | History(room) | Publish(room) | Status(room, _) = &route {
+        if let Connect(room) | Disconnect(room) | Erase(room) | History(room) | Publish(room) | Rename(room) = &route {
             told["room"] = room.to_string().into();
         }
-        if let Status(_, message) = &route {
-            told["message"] = message.as_str().into();
+        if let Dismiss(room, user) | Invite(room, user) = &route {
+            (told["room"], told["user"]) = (room.to_string().into(), user.as_str().into());
+        }
+        if let Status(room, message) = &route {
+            (told["room"], told["message"]) = (room.to_string().into(), message.as_str().into());
         }
         json!({"route": told})
     });

@@ -21,6 +21,7 @@ use worker::{Context, Env, Headers, Request, RequestInit, Response, Result, cons
 
 use self::call::{post, room_stub};
 use self::reply::{json, refuse, refuse_socket, with_headers};
+use crate::chat_session::{Act, Errand, Title};
 use crate::code::{Refusal, Reject};
 use crate::config::Config;
 use crate::disconnect::{Disconnect, Disconnected};
@@ -98,7 +99,7 @@ async fn serve(
             json(200, &Disconnected { disconnected }).map_err(internal)
         }
         Admission::Health(room) => health(env, config, room).await.map_err(internal),
-        Admission::History(room, range) => hand(env, &room, "history", &to_json(&range)?).await,
+        Admission::History(room, range, asker) => hand(env, &room, "history", &to_json(&(asker, range))?).await,
         Admission::Preflight(methods) => Response::empty()
             .and_then(|none| with_headers(none.with_status(204), origin::preflight(methods)))
             .map_err(internal),
@@ -106,6 +107,12 @@ async fn serve(
             let body = body::read(&mut request, config.limits.message_bytes).await?;
             hand(env, &room, "messages", &body).await
         }
+        Admission::Rename(room, asker) => {
+            let body = body::read(&mut request, config.limits.message_bytes).await?;
+            let act = Act::Rename(Title::parse(&body)?);
+            hand(env, &room, "session", &to_json(&Errand { asker, act })?).await
+        }
+        Admission::Session(room, errand) => hand(env, &room, "session", &to_json(&errand)?).await,
         Admission::Status(room, id) => hand(env, &room, "status", &to_json(&id)?).await,
         Admission::Ticket(claims) => json(200, &user::issue(env, config, claims).await?).map_err(internal),
     }

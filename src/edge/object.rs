@@ -17,6 +17,8 @@ use super::agent::Stream;
 use super::call::ask;
 use super::reply::{error_frame, refuse, refuse_socket, reply, upgrade};
 use super::{AGREED, SESSION, binding, config, header, moment, now};
+use crate::asker::Asker;
+use crate::chat_session::Errand;
 use crate::code::{CloseCode, Refusal, Reject};
 use crate::history::Range;
 use crate::id::{ConnId, Id, RoomName};
@@ -83,10 +85,14 @@ impl DurableObject for Room {
             "/call" => self.0.answer(&request.bytes().await?).await,
             "/counts" => self.0.look(|room| Ok(room.counts())).await,
             "/history" => {
-                let range: Range = serde_json::from_slice(&request.bytes().await?)?;
-                self.0.look(|room| room.history(range)).await
+                let (asker, range): (Asker, Range) = serde_json::from_slice(&request.bytes().await?)?;
+                self.0.look(|room| room.let_in(&asker).and_then(|()| room.history(range))).await
             }
             "/messages" => self.0.publish(&request.bytes().await?).await,
+            "/session" => {
+                let errand: Errand = serde_json::from_slice(&request.bytes().await?)?;
+                reply(self.0.run(|loaded, turn| loaded.room.run_errand(turn, errand)).await)
+            }
             "/socket" => self.0.connect(&request).await,
             "/status" => {
                 let id: Id = serde_json::from_slice(&request.bytes().await?)?;
@@ -174,11 +180,15 @@ impl Object {
         self: &Rc<Self>,
         look: impl FnOnce(&mut room::Room<SqlStorage>) -> std::result::Result<T, Failure>,
     ) -> Result<Response> {
-        // A turn of its own: what is due is done, whatever comes of the look.
-        if let Err(refusal) = self.take(Input::Woken).await {
-            return refuse(&refusal);
-        }
-        reply(self.run(|loaded, _| look(&mut loaded.room)).await)
+        let seen = self.run(|loaded, turn| {
+            loaded.room.handle(turn, Input::Woken)?;
+            // Who is refused a look does not undo what was due.
+            match look(&mut loaded.room) {
+                Err(Failure::Refused(refusal)) => Ok(Err(refusal)),
+                seen => seen.map(Ok),
+            }
+        });
+        reply(seen.await.and_then(|seen| seen))
     }
 
     async fn closed(self: &Rc<Self>, socket: &WebSocket, farewell: Farewell) {

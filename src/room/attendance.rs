@@ -3,7 +3,6 @@
 use super::{Room, Sweep};
 use crate::id::{ConnId, Cursor, Kind, RoomName, Seq};
 use crate::limits::DAY;
-use crate::link::Call;
 use crate::marks::Progress;
 use crate::members::{Absence, Who};
 use crate::moment::Millis;
@@ -185,9 +184,7 @@ impl<S: Sql> Room<S> {
     /// A connection is gone. What is written of its user is written now; the user's room is told, which counts it.
     pub(super) fn forget(&mut self, turn: &mut Turn, session: Session, farewell: Farewell) -> Result<(), StoreError> {
         let conn = session.conn;
-        if self.name.kind() != Kind::User {
-            turn.call(RoomName::new(Kind::User, session.user), Call::Release { conn });
-        }
+        self.release(turn, &session);
         let Some(peer) = self.peers.remove(&conn) else { return Ok(()) };
         let now = turn.moment.now;
         let heard = if farewell == Farewell::Said { Heard::Everything } else { peer.heard(self.limits()) };

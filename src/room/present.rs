@@ -204,7 +204,7 @@ impl<S: Sql> Room<S> {
         others.map(|peer| peer.session.conn).collect()
     }
 
-    fn sockets_of<'a>(&'a self, user: &'a Id) -> impl Iterator<Item = &'a Peer> {
+    pub(super) fn sockets_of<'a>(&'a self, user: &'a Id) -> impl Iterator<Item = &'a Peer> {
         self.peers.values().filter(|peer| peer.session.user == *user)
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use serde::Serialize;
+
 use super::{Failure, Room, Taken};
 use crate::batch::{Outgoing, Priority, pack};
 use crate::code::{Refusal, Reject};
@@ -50,6 +52,19 @@ impl<S: Sql> Room<S> {
         }
         self.pass_around(turn, &news);
         Ok(placed.into_iter().map(|placed| placed.taken).collect())
+    }
+
+    /// Says something to everybody who hears the room now. It is not kept.
+    pub(super) fn mention(&mut self, turn: &mut Turn, kind: &str, data: &impl Serialize) {
+        let (now, id) = (turn.moment.now, Id::from(turn.moment.uuid()));
+        let frame = Draft::ephemeral(kind, data).into_frame(&id, &self.name, None, &now.to_rfc3339()).into();
+        let placed = Placed { taken: Taken { id, seq: None, duplicate: false }, priority: Priority::Normal, frame };
+        let waits = self.batch.is_open(now, 1, self.limits());
+        self.batch.push(placed.priority, Outgoing { seq: None, frame: placed.frame.clone(), from: None });
+        if !waits {
+            self.flush(turn);
+        }
+        self.pass_around(turn, &[&placed]);
     }
 
     /// Gives each draft its id, its place and, unless the log has it already, its frame. Nothing is written yet.

@@ -4,7 +4,6 @@ use super::{Room, Sweep};
 use crate::code::{CloseCode, Refusal, Reject};
 use crate::grants;
 use crate::id::{ConnId, Id, Kind, RoomName};
-use crate::link::Call;
 use crate::moment::Millis;
 use crate::peer::{Expiry, Peer};
 use crate::presence::Crowd;
@@ -21,13 +20,15 @@ impl<S: Sql> Room<S> {
             Some(Reject::RoomFull)
         } else if self.hung_up.remove(&session.conn).is_some() {
             Some(Reject::Disconnected)
+        } else if !self.may_enter(&session.asker(&self.name))? {
+            Some(Reject::Forbidden)
         } else if own {
             self.refuse_connection(turn)
         } else {
             None
         };
-        if refused.is_some() && !own {
-            turn.call(RoomName::new(Kind::User, session.user.clone()), Call::Release { conn: session.conn });
+        if refused.is_some() {
+            self.release(turn, session);
         }
         self.settle(turn)?;
         Ok(refused)
@@ -137,7 +138,8 @@ impl<S: Sql> Room<S> {
         peer.session.service = claims.service;
         turn.attach(peer.session.clone());
         let (session, own) = (peer.session.clone(), self.name.clone());
-        if own.kind() != Kind::User && grants::check(session.rooms.as_ref(), &own).is_err() {
+        let named = own.kind() == Kind::User || grants::check(session.rooms.as_ref(), &own).is_ok();
+        if !named || !self.may_enter(&session.asker(&own))? {
             return self.end(turn, conn, Reject::Forbidden);
         }
         self.tell(turn, [conn], &ServerFrame::Refreshed { expires_at: session.expires.to_rfc3339() });

@@ -9,6 +9,7 @@
     reason = "a test fails by panicking, and no test uses all of this"
 )]
 
+pub(crate) mod chats;
 pub(crate) mod people;
 pub(crate) mod random;
 pub(crate) mod sql;

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use cidadao_realtime::auth::Keys;
 use cidadao_realtime::code::{CloseCode, Reject};
-use cidadao_realtime::config::Config;
+use cidadao_realtime::config::{ChatAccess, Config};
 use cidadao_realtime::id::{ConnId, Kind, RoomName, Seq};
 use cidadao_realtime::limits::{DAY, Limits};
 use cidadao_realtime::link::{Answer, Call};
@@ -52,6 +52,8 @@ pub(crate) struct World {
     calls: Vec<(RoomName, RoomName, Call)>,
     closed: BTreeMap<ConnId, CloseCode>,
     agents: Agents,
+    /// The socket that is being opened: it hears why if it is not.
+    entering: Option<ConnId>,
 }
 
 /// One room and what the platform keeps while it sleeps.
@@ -122,9 +124,20 @@ impl World {
     }
 
     pub(crate) fn with_sweeps(limits: Limits) -> Self {
+        let keys = Keys::parse(Some(SECRET)).ok();
+        Self::with(Config { keys, limits, chat_access: ChatAccess::Open, ..Config::default() })
+    }
+
+    /// A world in which a chat session is its owner's.
+    pub(crate) fn with_owners(limits: Limits) -> Self {
+        let limits = Limits { sweep_interval: u64::MAX, ..limits };
+        Self::with(Config { keys: Keys::parse(Some(SECRET)).ok(), limits, ..Config::default() })
+    }
+
+    fn with(config: Config) -> Self {
         Self {
             now: Millis(1_761_937_200_000),
-            config: Rc::new(Config { keys: Keys::parse(Some(SECRET)).ok(), limits, ..Config::default() }),
+            config: Rc::new(config),
             token_end: u64::MAX,
             drawn: 0,
             places: BTreeMap::new(),
@@ -133,6 +146,7 @@ impl World {
             calls: Vec::new(),
             closed: BTreeMap::new(),
             agents: Agents::default(),
+            entering: None,
         }
     }
 }
@@ -441,7 +455,7 @@ impl World {
     }
 
     fn hear(&mut self, conn: ConnId, frame: &str) {
-        if self.is_open(conn) {
+        if self.is_open(conn) || self.entering == Some(conn) {
             let frame = serde_json::from_str(frame).unwrap();
             self.sockets.get_mut(&conn).unwrap().frames.push(frame);
         }

@@ -1,5 +1,8 @@
 //! What people do in the world: connect, send, publish, leave.
 
+use cidadao_realtime::asker::Asker;
+use cidadao_realtime::chat_session::{Act, Errand, Outcome};
+use cidadao_realtime::history::{From, History, Range};
 use cidadao_realtime::sql::Sql;
 
 use super::*;
@@ -23,24 +26,57 @@ impl World {
 
     /// Opens a socket in a room, with what else its session says.
     pub(crate) fn open(&mut self, room: &str, user: &str, more: &Value) -> ConnId {
+        let conn = self.next_conn();
+        if let Some(session) = self.knock(room, user, more) {
+            self.enter(session);
+        }
+        conn
+    }
+
+    /// Asks whether a socket may be opened: who may has still to enter.
+    pub(crate) fn knock(&mut self, room: &str, user: &str, more: &Value) -> Option<Session> {
         let (conn, home) = (self.next_conn(), name(room));
         self.sockets.insert(conn, Socket { home: home.clone(), frames: Vec::new(), read: 0 });
         if home.kind() != Kind::User && !self.reserve(conn, user, &home) {
             self.place(&home);
-            return conn;
+            return None;
         }
         let mut session = json!({"conn": conn, "user": user, "expires": self.token_end, "connection_type": "general"});
         session.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let session = Session::decode(&session.to_string()).unwrap();
         match self.turn(&home, |room, turn| Ok(room.turn_away(turn, &session)?)) {
-            Ok(None) => {
-                let pings = self.place(&home).pings.clone().into_iter().collect();
-                self.take(&home, Input::Opened(session, pings)).ok();
-            }
+            Ok(None) => return Some(session),
             Ok(Some(reject)) => self.turn_away(conn, reject),
             Err(_) => self.turn_away(conn, Reject::Internal),
         }
-        conn
+        None
+    }
+
+    /// Opens the socket of somebody who may.
+    pub(crate) fn enter(&mut self, session: Session) {
+        let home = self.home(session.conn);
+        let pings = self.place(&home).pings.clone().into_iter().collect();
+        self.entering = Some(session.conn);
+        self.take(&home, Input::Opened(session, pings)).ok();
+        self.entering = None;
+    }
+
+    /// Has somebody do something with a chat session, over HTTP.
+    pub(crate) fn run_errand(&mut self, room: &str, asker: &Asker, act: Act) -> Result<Outcome, Failure> {
+        let errand = Errand { asker: asker.clone(), act };
+        let errand: Errand = serde_json::from_str(&serde_json::to_string(&errand).unwrap()).unwrap();
+        self.turn(&name(room), |room, turn| room.run_errand(turn, errand))
+    }
+
+    /// Reads what was said, as somebody.
+    pub(crate) fn history(&mut self, room: &str, asker: &Asker) -> Result<History, Failure> {
+        let range = Range { from: From::Newest, limit: Range::MAX_LIMIT };
+        self.turn(&name(room), |room, _| room.let_in(asker).and_then(|()| room.history(range)))
+    }
+
+    /// Tells the room of a question.
+    pub(crate) fn note_question(&mut self, room: &str, content: &str) {
+        self.turn(&name(room), |room, turn| Ok(room.note_question(turn, content)?)).unwrap();
     }
 
     /// What the platform does with a socket that is not admitted: it says why, and closes.

@@ -1,0 +1,140 @@
+"""Files on their way to the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .backoff import Backoff, Random
+from .events import Event, UploadEnded, UploadMoved
+from .protocol import Part, UploadFrame, encode
+
+_PATIENCE = 15.0
+_WINDOW = 1_048_576
+_FRAME = 262_144
+
+
+@dataclass
+class _File:
+    frame: str
+    size: int
+    backoff: Backoff
+    asked: bool = False
+    handle: int | None = None
+    sent: int = 0
+    stored: int = 0
+    window: int = _WINDOW
+    part: int = _FRAME
+    not_before: float = 0.0
+    patience_ends: float = 0.0
+
+
+class Uploads:
+    """Each file is announced, sent from where the server says, and announced anew whenever that is in doubt."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._files: dict[str, _File] = {}
+        self._aborted: list[str] = []
+
+    def add(self, file_id: str, size: int, frame: str) -> None:
+        """Wishes a file stored."""
+        self._files.setdefault(file_id, _File(frame, size, Backoff(self._random, 1.0, 30.0)))
+
+    def abort(self, file_id: str) -> None:
+        """Wishes a file forgotten."""
+        if self._files.pop(file_id, None) is not None:
+            self._aborted.append(file_id)
+
+    def next(self, now: float) -> str | Part | None:
+        """What to send now."""
+        if self._aborted:
+            return encode("upload_abort", {"file_id": self._aborted.pop(0)})
+        for file_id, file in self._files.items():
+            if now >= file.not_before and (step := _next_of(file_id, file, now)) is not None:
+                return step
+        return None
+
+    def hear(self, frame: UploadFrame, room: str, now: float) -> Event | None:
+        """Takes what the server says of a file; what that means to the program, if it knows the file."""
+        file = self._files.get(frame.file_id)
+        if file is None:
+            return None
+        if frame.type == "upload_ready":
+            _begin(file, frame.data)
+        if frame.type in ("upload_ready", "upload_progress"):
+            _move(file, frame.data, now)
+            return UploadMoved(room, frame.file_id, file.stored, file.size)
+        del self._files[frame.file_id]
+        return UploadEnded(room, frame.file_id, frame.data, "ABORTED" if frame.type == "upload_aborted" else None)
+
+    def ended(self, file_id: str) -> bool:
+        """It is over; False if nobody waited for that."""
+        return self._files.pop(file_id, None) is not None
+
+    def delayed(self, file_id: str, now: float, after: float | None) -> None:
+        """The server cannot take it now."""
+        file = self._files.get(file_id)
+        if file is not None:
+            self._announce_later(file, now + (after or 0.5) + file.backoff.delay())
+
+    def unsure(self) -> None:
+        """What is on its way may not have arrived."""
+        for file in self._files.values():
+            self._announce_later(file, file.not_before)
+
+    def due(self, now: float) -> None:
+        """Announces anew what has come to a halt."""
+        for file in self._files.values():
+            if file.asked and now >= file.patience_ends:
+                self._announce_later(file, now + file.backoff.delay())
+
+    def only(self) -> str | None:
+        """The id of the file, if there is just one."""
+        return next(iter(self._files)) if len(self._files) == 1 else None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether bytes are on their way."""
+        return any(file.sent > file.stored for file in self._files.values())
+
+    @property
+    def deadline(self) -> float | None:
+        """When to look next."""
+        times = [file.patience_ends if file.asked else file.not_before for file in self._files.values()]
+        return min(times, default=None)
+
+    def _announce_later(self, file: _File, at: float) -> None:
+        file.asked, file.handle, file.not_before = False, None, at
+        file.sent = file.stored
+
+
+def _begin(file: _File, data: dict[str, Any]) -> None:
+    file.handle = _whole(data, "handle", 0)
+    file.sent = file.stored = min(_whole(data, "offset", 0), file.size)
+    file.window = max(1, _whole(data, "window_bytes", _WINDOW))
+    file.part = max(1, _whole(data, "frame_bytes", _FRAME))
+
+
+def _move(file: _File, data: dict[str, Any], now: float) -> None:
+    file.stored = max(file.stored, min(_whole(data, "offset", 0), file.size))
+    file.sent = max(file.sent, file.stored)
+    file.patience_ends = now + _PATIENCE
+    file.backoff.reset()
+
+
+def _next_of(file_id: str, file: _File, now: float) -> str | Part | None:
+    if not file.asked:
+        file.asked, file.patience_ends = True, now + _PATIENCE
+        return file.frame
+    end = min(file.size, file.stored + file.window)
+    if file.handle is None or file.sent >= end:
+        return None
+    part = Part(file_id, file.handle, file.sent, min(file.part, end - file.sent))
+    file.sent += part.length
+    return part
+
+
+def _whole(data: dict[str, Any], name: str, default: int) -> int:
+    value = data.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else default
