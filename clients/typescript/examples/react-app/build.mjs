@@ -7,7 +7,7 @@ import { build } from "esbuild";
 const path = (name) => fileURLToPath(new URL(name, import.meta.url));
 
 /** An application that has installed the package from a registry needs no aliases. */
-const LIBRARY = {
+export const LIBRARY = {
   "@cidadao/realtime": path("../../src/index.ts"),
   "@cidadao/realtime/react": path("../../src/react/index.ts"),
 };

@@ -30,7 +30,7 @@ export function Composer({ chat }: { chat: ChatSnapshot & ChatActions }) {
       <Attach upload={chat.upload} />
       <textarea
         aria-label="Mensagem"
-        placeholder="Escreva sua pergunta"
+        placeholder="Pergunte algo"
         rows={1}
         maxLength={MAX_CHARACTERS}
         value={text}
