@@ -178,7 +178,7 @@ describe("useRoom", () => {
     server.publish(ROOM, "news", { n: 1 });
     await until(() => probe.now.messages.length === 1, "the message is shown");
     past = server.make(ROOM, "news", items(4, 2)) as unknown as Message[];
-    server.recovered = false;
+    server.recovers = false;
     server.drop();
     await until(() => probe.now.messages.length === 4, "the history is shown");
     assert.deepEqual(numbers(probe.now.messages), [2, 3, 4, 5]);

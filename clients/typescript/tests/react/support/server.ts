@@ -11,9 +11,10 @@ export class FakeServer {
   readonly sockets: FakeSocket[] = [];
   /** While `false`, connections fail. */
   isUp = true;
-  /** What subscriptions are told beside their place. */
-  recovered: boolean | undefined;
+  /** Whether the log still has what those missed who come back. */
+  recovers = true;
   #seqs = new Map<string, number>();
+  readonly #logs = new Map<string, Fields[]>();
   #ids = 0;
 
   /** The constructor to give to a client. */
@@ -37,7 +38,14 @@ export class FakeServer {
 
   /** Messages as they are in a room's log. */
   make(room: string, type: string, items: unknown[]): Fields[] {
-    return items.map((data) => this.frame(type, data, { room, seq: this.next(room) }));
+    const messages = items.map((data) => this.frame(type, data, { room, seq: this.next(room) }));
+    this.#logs.set(room, [...(this.#logs.get(room) ?? []), ...messages]);
+    return messages;
+  }
+
+  /** What came after that place. */
+  missed(room: string, since: number): Fields[] {
+    return (this.#logs.get(room) ?? []).filter(({ seq }) => (seq as number) > since);
   }
 
   /** One frame with all of them to every open socket. */
@@ -74,8 +82,11 @@ export class FakeServer {
     return this.#seqs.get(room) ?? 0;
   }
 
-  place(room: string): Fields {
-    return { room, epoch: EPOCH, seq: this.seq(room), reconnect_within_ms: 1 };
+  /** Where somebody begins who has everything up to `since`. */
+  place(room: string, since?: number): Fields {
+    const own = { room, epoch: EPOCH, reconnect_within_ms: 1 };
+    if (since === undefined) return { ...own, seq: this.seq(room) };
+    return { ...own, recovered: this.recovers, seq: this.recovers ? since : this.seq(room) };
   }
 
   /** As if the network had gone. */
@@ -92,10 +103,12 @@ class FakeSocket implements SocketLike {
   onclose: SocketLike["onclose"] = null;
   onerror: SocketLike["onerror"] = null;
   readonly heard: Fields[] = [];
+  readonly url: string;
   readonly path: string;
   readonly #server: FakeServer;
 
   constructor(url: string, server: FakeServer) {
+    this.url = url;
     this.path = new URL(url).pathname;
     this.#server = server;
     server.sockets.push(this);
@@ -131,16 +144,25 @@ class FakeSocket implements SocketLike {
     }
     this.readyState = 1;
     this.onopen?.({} as never);
+    const query = new URL(this.url).searchParams;
+    const since = query.has("since") ? Number(query.get("since")) : undefined;
     const [, session] = /\/chat\/(.+)$/.exec(this.path) ?? [];
     const own = { status: "connected", message: "", connection_id: "c1" };
     if (session === undefined) {
-      const user = { ...own, user_id: "ana", connection_type: "general", ...this.#server.place("user:ana") };
+      const place = this.#server.place("user:ana", since);
+      const user = { ...own, user_id: "ana", connection_type: "general", ...place };
       this.receive(this.#server.frame("connection_established", user));
+      if (since !== undefined && this.#server.recovers) this.#replay("user:ana", since);
       return;
     }
     const presence = { count: 1, users: [{ user_id: "ana" }] };
-    const place = this.#server.place(`chat:${session}`);
+    const place = this.#server.place(`chat:${session}`, since);
     this.receive(this.#server.frame("connection", { ...own, session_id: session, presence, ...place }));
+    if (since !== undefined && this.#server.recovers) this.#replay(`chat:${session}`, since);
+  }
+
+  #replay(room: string, since: number): void {
+    for (const message of this.#server.missed(room, since)) this.receive(message);
   }
 
   #answer({ type, id, data }: Fields): void {
@@ -149,10 +171,10 @@ class FakeSocket implements SocketLike {
     if (type === "ping") this.receive({ type: "pong", data: {} });
     if (type === "subscribe") {
       const room = investigation_id ? `investigation:${investigation_id}` : `analysis:${analysis_id}`;
-      const { recovered } = this.#server;
       const named = { ...(investigation_id ? { investigation_id } : { analysis_id }), message: "" };
-      const place = { ...this.#server.place(room), ...(recovered !== undefined && { recovered }) };
-      this.receive(this.#server.frame("subscribed", { ...named, ...place }));
+      const since = (data as Fields).since as number | undefined;
+      this.receive(this.#server.frame("subscribed", { ...named, ...this.#server.place(room, since) }));
+      if (since !== undefined && this.#server.recovers) this.#replay(room, since);
     }
     if (type === "chat") {
       const room = `chat:${this.path.split("/").at(-1)}`;
