@@ -47,7 +47,7 @@ test("the exact ping is answered by the runtime, every other by the room", async
 });
 
 test("a bad frame is answered with its code, and the connection goes on", async () => {
-  using client = await open("/chat/1");
+  using client = await open("/investigations/1");
   for (const [frame, code, type] of [
     ["hello", "INVALID_JSON"],
     ["[1]", "INVALID_FRAME"],

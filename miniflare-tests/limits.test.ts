@@ -90,7 +90,7 @@ test("what the runtime answers by itself does not count", async () => {
 });
 
 test("binary frames count as text does", async () => {
-  using client = await open("/chat/binary");
+  using client = await open("/investigations/binary");
   for (let n = 0; n < BURST; n++) client.send(new Uint8Array([n]));
   for (let n = 0; n < BURST; n++) assert.equal((await client.next()).data.code, "BINARY_NOT_SUPPORTED");
   assert.ok((await burst(client, 50)).some(({ data }) => data.code === "RATE_LIMIT"));

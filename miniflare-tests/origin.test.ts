@@ -118,7 +118,10 @@ test("a preflight needs no token and hears what the path takes", async () => {
     assert.equal(vary, "origin");
     assert.equal(headers["access-control-allow-origin"], HOME);
     assert.equal(headers["access-control-allow-methods"], method);
-    assert.equal(headers["access-control-allow-headers"], "authorization, content-type");
+    assert.equal(
+      headers["access-control-allow-headers"],
+      "authorization, content-type, if-none-match, if-range, range, x-content-sha256",
+    );
     assert.equal(headers["access-control-max-age"], "86400");
   }
   for (const [path, status] of [

@@ -16,7 +16,7 @@ pub struct Title(String);
 
 /// What somebody wants of a session, over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Errand {
+pub struct Order {
     /// Who.
     pub asker: Asker,
     /// What.
@@ -41,7 +41,7 @@ pub enum Act {
 /// What came of it.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Outcome {
+pub enum Done {
     /// The session, as it is now.
     Session(Box<Description>),
     /// It is gone.

@@ -7,6 +7,7 @@ use crate::auth::{self, Claims, Keys};
 use crate::limits::Limits;
 use crate::moment::Millis;
 use crate::origin::Origins;
+use crate::sniff;
 
 /// One setting: its name, what it is when unset, and what it means.
 pub struct Setting {
@@ -19,7 +20,7 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 23] = [
+pub const SETTINGS: [Setting; 25] = [
     Setting { name: "AGENT_CONCURRENCY", default: "1", secret: false },
     Setting { name: "AGENT_KIND", default: "backend", secret: false },
     Setting { name: "AGENT_MODEL", default: "gpt-4o-mini", secret: false },
@@ -31,6 +32,8 @@ pub const SETTINGS: [Setting; 23] = [
     Setting { name: "BATCH_WINDOW_MS", default: "100", secret: false },
     Setting { name: "CHAT_ACCESS", default: "owner", secret: false },
     Setting { name: "CHAT_MAX_CHARS", default: "1000", secret: false },
+    Setting { name: "FILE_MAX_BYTES", default: "26214400", secret: false },
+    Setting { name: "FILE_TYPES", default: "PDF, pictures, texts, ZIP and office files", secret: false },
     Setting { name: "JWT_SECRET_KEY", default: "none: every token is refused", secret: true },
     Setting { name: "LOG_MAX_AGE_SECONDS", default: "604800", secret: false },
     Setting { name: "LOG_MAX_BYTES", default: "67108864", secret: false },
@@ -49,12 +52,13 @@ pub const SETTINGS: [Setting; 23] = [
 const SECOND: u64 = 1_000;
 
 /// The settings that are numbers: what each sets, how many of the limit's units are one of its own, what it may be.
-fn numbers(limits: &mut Limits) -> [(&'static str, &mut u64, u64, RangeInclusive<u64>); 14] {
+fn numbers(limits: &mut Limits) -> [(&'static str, &mut u64, u64, RangeInclusive<u64>); 15] {
     [
         ("AGENT_CONCURRENCY", &mut limits.answers_at_once, 1, 1..=16),
         ("AGENT_TIMEOUT_MS", &mut limits.agent_silence, 1, 1_000..=120_000),
         ("BATCH_WINDOW_MS", &mut limits.batch_window, 1, 0..=1_000),
         ("CHAT_MAX_CHARS", &mut limits.chat_chars, 1, 1..=100_000),
+        ("FILE_MAX_BYTES", &mut limits.file_bytes, 1, 1..=104_857_600),
         ("LOG_MAX_AGE_SECONDS", &mut limits.log_age, SECOND, 3_600..=31_536_000),
         ("LOG_MAX_BYTES", &mut limits.log_bytes, 1, 1_048_576..=8_589_934_592),
         ("LOG_MAX_MESSAGES", &mut limits.log_messages, 1, 100..=1_000_000),
@@ -78,8 +82,27 @@ pub enum ChatAccess {
     Open,
 }
 
+/// The types of files that are taken if nothing else is set: none that a browser would run.
+const FILE_TYPES: [&str; 15] = [
+    "application/json",
+    "application/pdf",
+    "application/vnd.oasis.opendocument.presentation",
+    "application/vnd.oasis.opendocument.spreadsheet",
+    "application/vnd.oasis.opendocument.text",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "application/zip",
+    "image/gif",
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "text/csv",
+    "text/plain",
+];
+
 /// The settings, parsed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Config {
     /// Who may come into a chat session.
     pub chat_access: ChatAccess,
@@ -87,6 +110,10 @@ pub struct Config {
     pub keys: Option<Keys>,
     /// Who answers in chats.
     pub agent: Address,
+    /// Whether there is a place for files.
+    pub files: bool,
+    /// The media types of files that are taken.
+    pub file_types: Vec<String>,
     /// The bounds.
     pub limits: Limits,
     /// Whose pages may come.
@@ -95,6 +122,22 @@ pub struct Config {
     pub require_room_grants: bool,
     /// What is wrong with the settings, for the log and for health.
     pub problems: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            chat_access: ChatAccess::default(),
+            keys: None,
+            agent: Address::default(),
+            files: false,
+            file_types: FILE_TYPES.map(str::to_owned).to_vec(),
+            limits: Limits::default(),
+            origins: Origins::default(),
+            require_room_grants: false,
+            problems: Vec::new(),
+        }
+    }
 }
 
 impl Config {
@@ -132,6 +175,14 @@ impl Config {
                 config.agent = Address::Nobody;
                 config.problems.push(problem);
             }
+        }
+        if let Some(list) = lookup("FILE_TYPES") {
+            let types = list.split(',').map(|media_type| media_type.trim().to_ascii_lowercase());
+            let types = types.filter(|media_type| !media_type.is_empty());
+            let (known, unknown): (Vec<_>, Vec<_>) = types.partition(|media_type| sniff::is_known(media_type));
+            config.file_types = known;
+            let problem = |media_type| format!("FILE_TYPES: {media_type:?} cannot be told by its bytes: it is ignored");
+            config.problems.extend(unknown.into_iter().map(problem));
         }
         let (origins, bad) = Origins::parse(&lookup("ALLOWED_ORIGINS").unwrap_or_default());
         config.origins = origins;
@@ -242,6 +293,16 @@ mod tests {
             assert_eq!((config.chat_access, config.problems.len()), (access, problems), "{text:?}");
         }
         assert_eq!(parse(&[]).chat_access, ChatAccess::Owner);
+    }
+
+    #[test]
+    fn a_type_that_cannot_be_told_is_named_and_the_others_hold() {
+        let config = parse(&[("JWT_SECRET_KEY", SECRET), ("FILE_TYPES", "image/png, Text/Markdown,,audio/mpeg")]);
+        assert_eq!(config.file_types, ["image/png", "text/markdown"]);
+        assert_eq!(config.problems, ["FILE_TYPES: \"audio/mpeg\" cannot be told by its bytes: it is ignored"]);
+        let default = Config::default().file_types;
+        assert!(default.iter().all(|media_type| sniff::is_known(media_type)));
+        assert!(!default.iter().any(|media_type| media_type == "text/html" || media_type.contains("svg")));
     }
 
     #[test]

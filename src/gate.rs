@@ -2,7 +2,7 @@
 
 use crate::asker::Asker;
 use crate::auth::{self, Claims};
-use crate::chat_session::{Act, Errand};
+use crate::chat_session::{Act, Order};
 use crate::code::{Refusal, Reject};
 use crate::config::Config;
 use crate::grants;
@@ -43,6 +43,10 @@ pub enum Admission {
     Connect(RoomName, Box<Session>, Option<&'static str>),
     /// Close all connections of the user with this room.
     Disconnect(RoomName),
+    /// Bring a file to a room: its id, its name and its hash, as far as they are said.
+    BringFile(RoomName, Asker, Brought),
+    /// Have a file of a room.
+    File(RoomName, Asker, Id),
     /// Ask how the worker is, and one room if it is named.
     Health(Option<RoomName>),
     /// Read what was published in a room, as that asker.
@@ -54,11 +58,20 @@ pub enum Admission {
     /// Call a chat session what the body says.
     Rename(RoomName, Asker),
     /// Do something with a chat session, if it lets that asker.
-    Session(RoomName, Errand),
+    Session(RoomName, Order),
     /// Ask what became of a message of a room.
     Status(RoomName, Id),
     /// Have a ticket, in the name of this token.
     Ticket(Claims),
+}
+
+/// What a request says of the file that it brings, beside its headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Brought {
+    /// Its id.
+    pub id: Id,
+    /// Its name: the id, unless another is given.
+    pub name: String,
 }
 
 /// Decides over a request.
@@ -70,10 +83,18 @@ pub fn admit(request: &Request<'_>, config: &Config, moment: &mut Moment) -> Res
         return Ok(Admission::Preflight(Route::methods(&Route::at(request.path)?)));
     }
     let route = Route::parse(request.method, request.path)?;
-    if request.upgrade && matches!(route, Route::History(_) | Route::Status(..)) {
+    if request.upgrade && matches!(route, Route::History(_) | Route::Status(..) | Route::File(..)) {
         return Err(Reject::MethodNotAllowed.because("This path opens no socket."));
     }
     match route {
+        Route::BringFile(room, id) => {
+            let (room, asker) = visit(request, config, moment, room)?;
+            let name = Query(request.query).get("name").unwrap_or_else(|| id.to_string());
+            Ok(Admission::BringFile(room, asker, Brought { id, name }))
+        }
+        Route::File(room, id) => {
+            visit(request, config, moment, room).map(|(room, asker)| Admission::File(room, asker, id))
+        }
         Route::Health => health(request, config, moment),
         Route::Connect(room) if room.kind() == Kind::Chat && !request.upgrade => {
             session(request, config, moment, room, Act::Describe)
@@ -146,7 +167,7 @@ fn session(
     room: RoomName,
     act: Act,
 ) -> Result<Admission, Refusal> {
-    visit(request, config, moment, room).map(|(room, asker)| Admission::Session(room, Errand { asker, act }))
+    visit(request, config, moment, room).map(|(room, asker)| Admission::Session(room, Order { asker, act }))
 }
 
 /// The room, if the token opens it, and who asks it.

@@ -112,6 +112,32 @@ pub struct Limits {
     pub subscriptions_per_connection: usize,
     /// Users that a chat session remembers as its participants: 1,000. Beyond them none can be invited.
     pub participants_per_session: u64,
+    /// Bytes of one file: 25 MiB. Until it has arrived, its parts are in the room's storage.
+    pub file_bytes: u64,
+    /// Bytes of a file's name: 255, as in common file systems.
+    pub file_name_bytes: usize,
+    /// Files in one chat: 1,000, those on their way among them.
+    pub files_per_room: u64,
+    /// Bytes of them all: 1 GiB, at $0.015 a month.
+    pub file_bytes_per_room: u64,
+    /// Uploads that one connection may have under way: 3.
+    pub uploads_per_connection: usize,
+    /// Uploads under way in one chat, of connections that are open: 10.
+    pub uploads_per_room: usize,
+    /// Uploads that wait for their sender to come back, give or take those of one moment: 10. The one that has waited
+    /// longest gives way to a new one.
+    pub uploads_waiting: usize,
+    /// Milliseconds after its last byte for which an unfinished upload can go on: 86,400,000, a day.
+    pub upload_ttl: u64,
+    /// Bytes of an upload that may be on their way, beyond what has been confirmed: 1 MiB.
+    pub upload_window_bytes: u64,
+    /// Bytes of a file in one frame: 256 KiB. Each frame is a row of at most 2 MB, and a commit.
+    pub upload_frame_bytes: usize,
+    /// Bytes of a file from which on a frame does not count as too fast: 32 KiB. Smaller ones, but the last, count as any
+    /// frame does: each is a row.
+    pub upload_brisk_bytes: usize,
+    /// Attempts to put a complete upload where files are kept, before its sender has to ask again: 6, over half a minute.
+    pub store_attempts: u32,
     /// Messages that one call to a follower carries at most: 100.
     pub messages_per_delivery: usize,
     /// Bytes of messages after which a call to a follower ends: 1 MiB. The first message always goes.
@@ -172,6 +198,18 @@ impl Default for Limits {
             reconnects_per_second: 500,
             subscriptions_per_connection: 100,
             participants_per_session: 1_000,
+            file_bytes: 25 << 20,
+            file_name_bytes: 255,
+            files_per_room: 1_000,
+            file_bytes_per_room: 1 << 30,
+            uploads_per_connection: 3,
+            uploads_per_room: 10,
+            uploads_waiting: 10,
+            upload_ttl: DAY,
+            upload_window_bytes: 1 << 20,
+            upload_frame_bytes: 256 << 10,
+            upload_brisk_bytes: 32 << 10,
+            store_attempts: 6,
             messages_per_delivery: 100,
             delivery_bytes: 1 << 20,
             typing_repeat: 3_000,

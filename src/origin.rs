@@ -82,7 +82,10 @@ impl Origins {
 pub fn preflight(methods: String) -> [Header; 3] {
     [
         ("access-control-allow-methods", methods),
-        ("access-control-allow-headers", "authorization, content-type".to_owned()),
+        (
+            "access-control-allow-headers",
+            "authorization, content-type, if-none-match, if-range, range, x-content-sha256".to_owned(),
+        ),
         ("access-control-max-age", "86400".to_owned()),
     ]
 }

@@ -10,7 +10,7 @@ pub use answer::{About, Fault, Said, Status};
 pub use chat::{Chat, Which};
 pub use client::{BadFrame, ClientFrame};
 pub use server::{ErrorData, ServerFrame, Start, Topic, error_body};
-pub use upload::Announcement;
+pub use upload::{Announcement, Part};
 
 /// The subprotocol a client may ask for. Browsers that offer any must be answered with one of them.
 pub const SUBPROTOCOL: &str = "cidadao.v1";

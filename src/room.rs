@@ -6,6 +6,7 @@
 mod answering;
 mod attendance;
 mod chat;
+mod files;
 mod hear;
 mod links;
 mod present;
@@ -14,6 +15,7 @@ mod replay;
 mod report;
 mod sessions;
 mod talk;
+mod upload;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -26,6 +28,8 @@ use crate::chat_session::ChatSession;
 use crate::code::Refusal;
 use crate::config::Config;
 use crate::connections::Connections;
+use crate::discards::Discards;
+use crate::files::Files;
 use crate::followers::Followers;
 use crate::id::{ConnId, Epoch, Id, Kind, RoomName, Seq};
 use crate::limits::Limits;
@@ -41,6 +45,9 @@ use crate::subscriptions::Subscriptions;
 use crate::tickets::Tickets;
 use crate::turn::{Input, Turn};
 use crate::typing::Typing;
+use crate::uploads::Uploads;
+
+pub use files::{Ask, Held, Permit, Place, Told};
 
 /// Why a request was not carried out.
 #[derive(Debug, PartialEq, Eq)]
@@ -110,6 +117,9 @@ pub struct Room<S> {
     answers: Answers<S>,
     /// What is known of a chat session; in rooms of other kinds there is none.
     session: Option<ChatSession<S>>,
+    files: Files<S>,
+    uploads: Uploads<S>,
+    discards: Discards<S>,
     batch: Batch,
     sweep: Sweep,
     /// Connections that were to be closed and are not here: they may be on their way.
@@ -150,6 +160,12 @@ impl<S: Sql> Room<S> {
         };
         let chat = name.kind() == Kind::Chat;
         let session = chat.then(|| ChatSession::open(sql.clone())).transpose()?;
+        let (uploads, discards) = match name.kind() {
+            Kind::Chat => (Uploads::open(sql.clone(), moment.now)?, Discards::open(sql.clone(), moment.now)?),
+            Kind::Analysis | Kind::Investigation | Kind::System | Kind::User => {
+                (Uploads::none(sql.clone()), Discards::none(sql.clone()))
+            }
+        };
         let mut room = Self {
             name,
             config,
@@ -160,9 +176,12 @@ impl<S: Sql> Room<S> {
             followers,
             subscriptions,
             connections,
-            tickets: Tickets::open(sql),
+            tickets: Tickets::open(sql.clone()),
             answers,
             session,
+            files: Files::open(sql),
+            uploads,
+            discards,
             batch: Batch::default(),
             sweep: Sweep::Now,
             replayed: Millis(0),
@@ -185,13 +204,14 @@ impl<S: Sql> Room<S> {
             }
             Input::Answered(answer, heard) => self.heard_agent(turn, &answer, heard)?,
             Input::Received(conn, text) => self.receive(turn, conn, &text)?,
-            Input::ReceivedBinary(conn, bytes) => self.receive_binary(turn, conn, bytes)?,
+            Input::ReceivedBinary(conn, frame) => self.receive_binary(turn, conn, &frame)?,
             Input::Closed(session, farewell, pinged) => {
                 let (conn, pings) = (session.conn, pinged.map(|at| (session.conn, at)).into_iter().collect());
                 self.looked_up(vec![conn], pings, turn.moment.now);
                 self.forget(turn, session, farewell)?;
             }
             Input::Returned(room, call, answer) => self.returned(turn, &room, &call, answer)?,
+            Input::Ran(errand, outcome) => self.ran(turn, errand, outcome)?,
             Input::Swept(pings) => {
                 self.looked_up(self.peers.keys().copied().collect(), pings, turn.moment.now);
                 self.beat(turn);
@@ -209,6 +229,8 @@ impl<S: Sql> Room<S> {
             self.batch.deadline(),
             self.followers.deadline(),
             self.subscriptions.deadline(),
+            self.uploads.deadline(self.limits().upload_ttl),
+            self.discards.deadline(),
             self.marks.deadline(self.progress()),
             self.marks.clean(),
             self.next_page(),
@@ -237,10 +259,11 @@ impl<S: Sql> Room<S> {
         self.sweep(turn)?;
         self.go_on_answering(turn)?;
         self.end_typing(turn);
-        self.announce(turn);
+        self.tell_presence(turn);
         self.replay(turn)?;
         self.catch_up_on_answers(turn);
         self.call_rooms(turn)?;
+        self.see_to_files(turn)?;
         self.clean(now)?;
         self.marks.note(self.progress(), now)
     }

@@ -8,6 +8,10 @@ use crate::id::{Id, Kind, RoomName};
 /// What a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
+    /// `GET`, and `HEAD`, of `/api/v1/ws/chat/{id}/files/{file_id}`: that file.
+    File(RoomName, Id),
+    /// `PUT` to the same path: that file, for that room.
+    BringFile(RoomName, Id),
     /// `GET /api/v1/ws/health`
     Health,
     /// `GET /api/v1/ws/{investigations|analysis|chat}/{id}`: a socket in that room; of a chat, without an upgrade, what is
@@ -41,7 +45,7 @@ impl Route {
     pub fn parse(method: &str, path: &str) -> Result<Self, Refusal> {
         let routes = Self::at(path)?;
         let methods = Self::methods(&routes);
-        routes.into_iter().find(|route| route.method() == method).ok_or_else(|| {
+        routes.into_iter().find(|route| route.takes(method)).ok_or_else(|| {
             let refusal = Reject::MethodNotAllowed.because(format!("This path takes {methods}."));
             Refusal { methods: Some(format!("{methods}, OPTIONS")), ..refusal }
         })
@@ -60,6 +64,10 @@ impl Route {
             ["", "users", id, "disconnect"] => Ok(vec![Self::Disconnect(room("users", id)?)]),
             ["", "chat", id] => Ok(Self::session(&room("chat", id)?)),
             ["", "chat", id, "participants", user] => Ok(Self::participant(&room("chat", id)?, &self::id(user)?)),
+            ["", "chat", session, "files", file] => {
+                let (room, file) = (room("chat", session)?, id(file)?);
+                Ok(vec![Self::File(room.clone(), file.clone()), Self::BringFile(room, file)])
+            }
             ["", collection, id] if *collection != "users" => Ok(vec![Self::Connect(room(collection, id)?)]),
             ["", collection, id, "messages"] => Ok(Self::messages(room(collection, id)?)),
             ["", collection, room_id, "messages", message] => {
@@ -81,9 +89,16 @@ impl Route {
         vec![Self::Invite(room.clone(), user.clone()), Self::Dismiss(room.clone(), user.clone())]
     }
 
-    /// The one method that it takes.
+    /// Whether it takes that method.
+    fn takes(&self, method: &str) -> bool {
+        self.method().split(", ").any(|taken| taken == method)
+    }
+
+    /// The one method that it takes; of a file, the two.
     pub const fn method(&self) -> &'static str {
         match self {
+            Self::File(..) => "GET, HEAD",
+            Self::BringFile(..) => "PUT",
             Self::Connect(_) | Self::ConnectUser | Self::Health | Self::History(_) | Self::Status(..) => "GET",
             Self::Disconnect(_) | Self::Publish(_) | Self::Ticket => "POST",
             Self::Dismiss(..) | Self::Erase(_) => "DELETE",
@@ -151,6 +166,8 @@ mod tests {
                 "/api/v1/ws/chat/messages/messages/a%7Cb",
                 Route::Status("chat:messages".parse().unwrap(), "a|b".parse().unwrap()),
             ),
+            ("HEAD", "/api/v1/ws/chat/s/files/f", Route::File("chat:s".parse().unwrap(), "f".parse().unwrap())),
+            ("PUT", "/api/v1/ws/chat/s/files/f/", Route::BringFile("chat:s".parse().unwrap(), "f".parse().unwrap())),
             ("POST", "/api/v1/ws/users/ana%40x.org/messages", Route::Publish("user:ana@x.org".parse().unwrap())),
         ] {
             assert_eq!(Route::parse(method, path), Ok(route), "{method} {path}");
@@ -177,6 +194,10 @@ mod tests {
             ("DELETE", "/api/v1/ws/chat/s/participants/%20", Reject::InvalidId),
             ("GET", "/api/v1/ws/system/all/messages/1", Reject::NotFound),
             ("POST", "/api/v1/ws/chat/s/disconnect", Reject::NotFound),
+            ("GET", "/api/v1/ws/chat/s/files", Reject::NotFound),
+            ("PUT", "/api/v1/ws/investigations/s/files/f", Reject::NotFound),
+            ("DELETE", "/api/v1/ws/chat/s/files/f", Reject::MethodNotAllowed),
+            ("HEAD", "/api/v1/ws/chat/s/messages", Reject::MethodNotAllowed),
             ("POST", "/api/v1/ws", Reject::MethodNotAllowed),
             ("PUT", "/api/v1/ws/chat/s/messages", Reject::MethodNotAllowed),
             ("DELETE", "/api/v1/ws/system/messages", Reject::MethodNotAllowed),

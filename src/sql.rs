@@ -6,6 +6,8 @@ use std::fmt;
 /// A value that goes into a statement or comes out of a row. Integers are exact up to 2^53, as in JavaScript.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
+    /// BLOB.
+    Blob(Vec<u8>),
     /// INTEGER.
     Integer(i64),
     /// NULL, or a type that no statement of ours returns.
@@ -19,7 +21,7 @@ impl Value {
     pub fn number(&self) -> Option<u64> {
         match self {
             Self::Integer(number) => u64::try_from(*number).ok(),
-            Self::Null | Self::Text(_) => None,
+            Self::Blob(_) | Self::Null | Self::Text(_) => None,
         }
     }
 
@@ -27,7 +29,15 @@ impl Value {
     pub fn text(self) -> Option<String> {
         match self {
             Self::Text(text) => Some(text),
-            Self::Integer(_) | Self::Null => None,
+            Self::Blob(_) | Self::Integer(_) | Self::Null => None,
+        }
+    }
+
+    /// The bytes, if it is a blob.
+    pub fn blob(self) -> Option<Vec<u8>> {
+        match self {
+            Self::Blob(bytes) => Some(bytes),
+            Self::Integer(_) | Self::Null | Self::Text(_) => None,
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::id::{ConnId, Id, RoomName};
 use crate::link::{Answer, Call};
 use crate::moment::{Millis, Moment};
 use crate::session::Session;
+use crate::sniff::Seen;
 
 /// What can happen to a room.
 #[derive(Debug)]
@@ -18,13 +19,15 @@ pub enum Input {
     Answered(Id, Heard),
     /// A text frame came.
     Received(ConnId, String),
-    /// A binary frame of so many bytes came.
-    ReceivedBinary(ConnId, usize),
+    /// A binary frame came.
+    ReceivedBinary(ConnId, Vec<u8>),
     /// A socket is gone, whether after a farewell or not. It may have been forgotten already. The runtime last answered a
     /// ping of it then.
     Closed(Session, Farewell, Option<Millis>),
     /// A call that the room asked for came back, or (`None`) failed.
     Returned(RoomName, Call, Option<Answer>),
+    /// Something came of an errand that the room had sent the platform on.
+    Ran(Errand, Outcome),
     /// The runtime last answered a ping of these connections then.
     Swept(Vec<(ConnId, Millis)>),
     /// The time has come that the room had named.
@@ -66,6 +69,38 @@ pub enum Effect {
     Close(ConnId, CloseCode, &'static str),
     /// Call another room, and hand what comes of it back as [`Input::Returned`].
     Call(RoomName, Call),
+    /// Do this, and hand what comes of it back as [`Input::Ran`].
+    Run(Errand),
+}
+
+/// Something that a room has the platform do where files are kept. To do it again does no harm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// Remove all whose key begins like this.
+    Discard {
+        /// The beginning.
+        prefix: String,
+    },
+    /// Put an upload's bytes there, one part after the other, as [`crate::uploads::part`] reads them.
+    Store {
+        /// The upload.
+        handle: u32,
+        /// Where to.
+        key: String,
+        /// So many bytes.
+        size: u64,
+    },
+}
+
+/// What came of an [`Errand`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing, as far as is known.
+    Failed,
+    /// It is gone.
+    Discarded,
+    /// It is there.
+    Stored(Seen),
 }
 
 /// One turn.
@@ -109,6 +144,11 @@ impl Turn {
     /// Asks for an agent to be let go of.
     pub fn hush(&mut self, answer: Id) {
         self.effects.push(Effect::Hush(answer));
+    }
+
+    /// Sends the platform on an errand.
+    pub fn run(&mut self, errand: Errand) {
+        self.effects.push(Effect::Run(errand));
     }
 
     /// Asks for a call to another room.

@@ -41,6 +41,7 @@ fn the_readme_lists_exactly_the_codes_there_are() {
 #[test]
 fn wrangler_binds_what_the_worker_asks_for_and_sets_nothing_else() {
     assert!(WRANGLER.contains("name = \"ROOMS\"\nclass_name = \"Room\""));
+    assert!(WRANGLER.contains("[[r2_buckets]]\nbinding = \"FILES\""));
     assert!(WRANGLER.contains("new_sqlite_classes = [\"Room\"]"));
     assert!(ENTRY.contains("export class Room "));
     let vars = WRANGLER.split_once("[vars]").map_or("", |(_, vars)| vars.split("\n[").next().unwrap_or_default());

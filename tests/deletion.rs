@@ -9,7 +9,7 @@
 
 mod support;
 
-use cidadao_realtime::chat_session::{Act, Outcome};
+use cidadao_realtime::chat_session::{Act, Done};
 use cidadao_realtime::code::{CloseCode, Reject};
 use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
@@ -28,8 +28,8 @@ fn world() -> World {
 fn busy(limits: Limits) -> (World, Vec<ConnId>) {
     let mut world = World::with_owners(limits);
     let ana = world.open(CHAT, "ana", &json!({"device": "phone", "batches": true}));
-    world.run_errand(CHAT, &user("ana"), invite("bia")).unwrap();
-    world.run_errand(CHAT, &user("ana"), rename("Contratos")).unwrap();
+    world.obey(CHAT, &user("ana"), invite("bia")).unwrap();
+    world.obey(CHAT, &user("ana"), rename("Contratos")).unwrap();
     let bia = world.open(CHAT, "bia", &json!({"acks": true}));
     let gone = world.join(CHAT, "ana");
     world.follow(ana, FOLLOWED);
@@ -47,13 +47,14 @@ fn a_session_that_is_deleted_leaves_nothing() {
     for asker in [user("ana"), service()] {
         let (mut world, conns) = busy(Limits::default());
         let epoch = world.epoch(CHAT);
-        let deleted = world.run_errand(CHAT, &asker, Act::Erase).unwrap();
-        assert_eq!(deleted, Outcome::Deleted { deleted: true });
+        let deleted = world.obey(CHAT, &asker, Act::Erase).unwrap();
+        assert_eq!(deleted, Done::Deleted { deleted: true });
         for conn in conns {
             assert_eq!(code(&mut world, conn), "SESSION_DELETED");
             assert_eq!(world.closed(conn), Some(CloseCode::Disconnected));
             assert!(!world.is_open(conn));
         }
+        world.run_until_idle();
         world.counts("chat:fresh");
         let fresh = stored(&mut world, "chat:fresh");
         assert_eq!(stored(&mut world, CHAT), fresh);
@@ -65,9 +66,9 @@ fn a_session_that_is_deleted_leaves_nothing() {
         for room in [FOLLOWED, "analysis:1"] {
             assert_eq!(world.sql(room).numbers("SELECT count(*) FROM followers"), [0], "{room}");
         }
-        assert_eq!(refused(world.run_errand(CHAT, &user("ana"), Act::Describe)), Reject::NotFound);
+        assert_eq!(refused(world.obey(CHAT, &user("ana"), Act::Describe)), Reject::NotFound);
         for asker in [user("ana"), service()] {
-            world.run_errand(CHAT, &asker, Act::Erase).unwrap();
+            world.obey(CHAT, &asker, Act::Erase).unwrap();
         }
         world.drain();
         assert_eq!(stored(&mut world, CHAT), fresh, "and nothing of it comes back");
@@ -81,7 +82,7 @@ fn a_session_that_is_deleted_leaves_nothing() {
 fn a_cursor_into_a_session_that_was_deleted_is_not_recovered() {
     let (mut world, _) = busy(Limits::default());
     let epoch = world.epoch(CHAT);
-    world.run_errand(CHAT, &user("ana"), Act::Erase).unwrap();
+    world.obey(CHAT, &user("ana"), Act::Erase).unwrap();
     for sleeps in [false, true] {
         if sleeps {
             world.evict(CHAT);
@@ -106,7 +107,7 @@ fn what_waits_to_be_sent_goes_with_the_session() {
     world.tell(CHAT, 2);
     assert!(conns.iter().any(|conn| world.heard(*conn, CHAT).len() < 602), "something waits");
     let heard = world.heard(conns[0], CHAT);
-    world.run_errand(CHAT, &user("ana"), Act::Erase).unwrap();
+    world.obey(CHAT, &user("ana"), Act::Erase).unwrap();
     let ana = world.join(CHAT, "ana");
     world.drain();
     assert_eq!(world.heard(conns[0], CHAT), heard);
@@ -123,10 +124,11 @@ fn an_answer_to_what_a_deleted_session_asked_is_nobodys() {
     world.subscribe(ana, FOLLOWED);
     assert!(world.flights().any(|flight| matches!(flight.call, Call::Follow { .. })));
     world.advance(1);
-    world.run_errand(CHAT, &user("ana"), Act::Erase).unwrap();
-    let before = stored(&mut world, CHAT);
+    world.obey(CHAT, &user("ana"), Act::Erase).unwrap();
     world.run_until_idle();
-    assert_eq!(stored(&mut world, CHAT), before);
+    world.counts("chat:fresh");
+    let fresh = stored(&mut world, "chat:fresh");
+    assert_eq!(stored(&mut world, CHAT), fresh);
     assert_eq!(world.followers(FOLLOWED), 0);
     assert_eq!(world.counts(CHAT).subscriptions, 0);
 }
@@ -137,7 +139,7 @@ fn who_follows_again_at_once_is_not_let_go_by_a_farewell_that_comes_late() {
     let ana = world.join(CHAT, "ana");
     world.follow(ana, FOLLOWED);
     world.advance(1);
-    world.run_errand(CHAT, &user("ana"), Act::Erase).unwrap();
+    world.obey(CHAT, &user("ana"), Act::Erase).unwrap();
     let late = world.flights().position(|flight| matches!(flight.call, Call::Unfollow { .. })).unwrap();
     let back = world.join(CHAT, "ana");
     world.subscribe(back, FOLLOWED);
@@ -156,7 +158,7 @@ fn a_deletion_that_fails_changes_nothing() {
     let before = stored(&mut world, CHAT);
     for statement in 1..1_000 {
         world.sql(CHAT).fail_after(statement);
-        let result = world.run_errand(CHAT, &user("ana"), Act::Erase);
+        let result = world.obey(CHAT, &user("ana"), Act::Erase);
         world.sql(CHAT).fail_after(0);
         if result.is_ok() {
             assert!(statement > 10, "{statement}");
@@ -174,7 +176,7 @@ fn a_connection_that_a_service_has_ended_does_not_come_through_a_deletion() {
     world.join(CHAT, "ana");
     let late = world.next_conn();
     world.ask_room(CHAT, Call::HangUp { conns: vec![late] }).unwrap();
-    world.run_errand(CHAT, &user("ana"), Act::Erase).unwrap();
+    world.obey(CHAT, &user("ana"), Act::Erase).unwrap();
     assert_eq!(world.join(CHAT, "bia"), late);
     assert_eq!(code(&mut world, late), "DISCONNECTED");
 }

@@ -88,7 +88,10 @@ fn operations() -> Vec<(String, String)> {
     for line in paths.lines() {
         if let Some(name) = line.strip_prefix("  /").and_then(|line| line.strip_suffix(':')) {
             path = name;
-        } else if ["get", "post", "put", "patch", "delete"].iter().any(|method| line == format!("    {method}:")) {
+        } else if ["get", "head", "post", "put", "patch", "delete"]
+            .iter()
+            .any(|method| line == format!("    {method}:"))
+        {
             operations.push((line.trim().trim_end_matches(':').to_uppercase(), format!("/{path}")));
         }
     }

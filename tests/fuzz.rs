@@ -9,6 +9,8 @@
 use cidadao_realtime::auth::{Keys, read_ticket, verify};
 use cidadao_realtime::config::Config;
 use cidadao_realtime::disconnect::Disconnect;
+use cidadao_realtime::download::{self, Conditions};
+use cidadao_realtime::files::Offer;
 use cidadao_realtime::gate::{Request, admit};
 use cidadao_realtime::id::RoomName;
 use cidadao_realtime::limits::Limits;
@@ -16,10 +18,12 @@ use cidadao_realtime::link::Call;
 use cidadao_realtime::message::Draft;
 use cidadao_realtime::moment::{Millis, Moment};
 use cidadao_realtime::origin::Origins;
-use cidadao_realtime::protocol::ClientFrame;
+use cidadao_realtime::protocol::{ClientFrame, Part};
 use cidadao_realtime::query::Query;
+use cidadao_realtime::room::{Ask, Held};
 use cidadao_realtime::route::Route;
 use cidadao_realtime::session::Session;
+use cidadao_realtime::sniff::{Inspection, Kind};
 use jwt_compact::alg::{Hs256, Hs256Key};
 use jwt_compact::{AlgorithmExt, Claims, Header};
 use serde_json::json;
@@ -27,7 +31,11 @@ use serde_json::json;
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// What makes sense, to be mangled into what does not.
-const SEEDS: [&str; 18] = [
+const SEEDS: [&str; 22] = [
+    r#"{"type":"upload","id":"f","data":{"name":"nota.pdf","size":7,"content_type":"text/csv","sha256":"00"}}"#,
+    "bytes=0-99,-5",
+    "PK\x03\x04..........................[Content_Types].xmlPK\x03\x04..........................word/",
+    "<?xml version='1.0'?><svg onload='alert(1)'>%PDF-RIFF\0\0\0\0WEBP",
     r#"{"type":"subscribe","data":{"investigation_id":"inv-123"}}"#,
     r#"{"type":"refresh","data":{"token":"a.b.c"}}"#,
     r#"{"type":"ping","data":{}}"#,
@@ -92,6 +100,7 @@ fn feed(bytes: &[u8], config: &Config, keys: &Keys, limits: &Limits) {
     drop(Disconnect::parse(bytes));
     drop(serde_json::from_slice::<Call>(bytes));
     let text = String::from_utf8_lossy(bytes);
+    feed_files(bytes, &text, config);
     drop(ClientFrame::decode(&text));
     drop(verify(&text, keys, Millis(1_000)));
     drop(Route::parse("GET", &text));
@@ -109,6 +118,22 @@ fn feed(bytes: &[u8], config: &Config, keys: &Keys, limits: &Limits) {
             Request { method, path, query, upgrade, authorization: header, origin, protocols: header, redeemed: None };
         drop(admit(&request, config, &mut Moment::new(Millis(1_000), [0; 16])));
     }
+}
+
+/// The same, of files.
+fn feed_files(bytes: &[u8], text: &str, config: &Config) {
+    assert!(Part::decode(bytes).is_none_or(|part| part.bytes.len() + 12 == bytes.len()));
+    drop(serde_json::from_slice::<Ask>(bytes));
+    drop(Kind::of(bytes).settle(text, text));
+    let mut inspection = Inspection::default();
+    bytes.chunks(7).for_each(|part| inspection.push(part));
+    assert_eq!(inspection.finish().size, bytes.len() as u64);
+    let (id, user) = ("f".parse().unwrap(), "ana".parse().unwrap());
+    let [name, content_type, sha256] = [text; 3].map(str::to_owned);
+    drop(Offer { id, user, name, size: 1, content_type, sha256: Some(sha256) }.check(config));
+    let [key, name, content_type, sha256] = [text; 4].map(str::to_owned);
+    let conditions = Conditions { none_match: Some(text), if_range: None, range: Some(text) };
+    drop(download::answer(&Held { key, name, size: bytes.len() as u64, content_type, sha256 }, conditions));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use cidadao_realtime::asker::Asker;
 use cidadao_realtime::auth::{self, Keys};
-use cidadao_realtime::chat_session::{Act, Errand};
+use cidadao_realtime::chat_session::{Act, Order};
 use cidadao_realtime::code::Reject;
 use cidadao_realtime::config::Config;
 use cidadao_realtime::gate::{self, Admission, Request, admit};
@@ -152,7 +152,7 @@ fn a_chat_session_is_asked_by_whoever_has_a_token_that_opens_it_and_hears_who_th
             decide(Request { method, path, authorization, ..Request::default() })
         };
         for (method, rest, act) in &asks {
-            let errand = Errand { asker: asker(), act: act.clone() };
+            let errand = Order { asker: asker(), act: act.clone() };
             let path = format!("/api/v1/ws/chat/1{rest}");
             assert_eq!(ask(method, &path), Ok(Admission::Session(chat(), errand)));
         }
@@ -442,4 +442,29 @@ fn a_connection_says_where_it_was_and_who_it_is() {
     let plain = format!("token={token}&since=41");
     let plain = Request { upgrade: false, ..upgrade("/api/v1/ws/analysis/1", &plain) };
     assert_eq!(decide(plain), Err(Reject::UpgradeRequired));
+}
+
+#[test]
+fn files_are_for_whoever_a_token_lets_into_the_chat() {
+    let path = "/api/v1/ws/chat/s/files/file-1";
+    let ask = |method, query, claims: Value| {
+        let header = format!("Bearer {}", token(claims));
+        decide(Request { method, path, query, authorization: Some(&header), ..Request::default() })
+    };
+    let Ok(Admission::BringFile(room, caller, brought)) = ask("PUT", "name=nota%20ção.pdf", json!({})) else {
+        panic!()
+    };
+    assert_eq!((room.to_string().as_str(), caller.user.as_str(), caller.service), ("chat:s", "ana", false));
+    assert_eq!((brought.id.as_str(), brought.name.as_str()), ("file-1", "nota ção.pdf"));
+    let Ok(Admission::BringFile(_, _, brought)) = ask("PUT", "", json!({"rooms": ["chat:s"]})) else { panic!() };
+    assert_eq!(brought.name, "file-1", "without a name its id is");
+    for method in ["GET", "HEAD"] {
+        let Ok(Admission::File(_, caller, id)) = ask(method, "", json!({"role": "service"})) else { panic!() };
+        assert_eq!((caller.service, id.as_str()), (true, "file-1"));
+    }
+    for method in ["GET", "HEAD", "PUT"] {
+        assert_eq!(ask(method, "", json!({"rooms": ["chat:t"]})).unwrap_err(), Reject::Forbidden);
+        let bare = Request { method, path, query: "ticket=a.b", ..Request::default() };
+        assert_eq!(decide(bare).unwrap_err(), Reject::InvalidToken);
+    }
 }

@@ -10,7 +10,7 @@
 mod support;
 
 use cidadao_realtime::asker::Asker;
-use cidadao_realtime::chat_session::{Act, Outcome};
+use cidadao_realtime::chat_session::{Act, Done};
 use cidadao_realtime::code::{CloseCode, Reject};
 use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
@@ -77,9 +77,9 @@ fn of_two_who_come_at_once_the_first_to_enter_owns_the_session_and_the_other_is_
 fn who_is_dismissed_on_the_way_in_is_shown_out() {
     let mut world = world();
     world.join(CHAT, "ana");
-    world.run_errand(CHAT, &user("ana"), invite("bia")).unwrap();
+    world.obey(CHAT, &user("ana"), invite("bia")).unwrap();
     let (bia, session) = (world.next_conn(), world.knock(CHAT, "bia", &json!({})).unwrap());
-    world.run_errand(CHAT, &user("ana"), dismiss("bia")).unwrap();
+    world.obey(CHAT, &user("ana"), dismiss("bia")).unwrap();
     world.enter(session);
     assert!(turned_away(&mut world, bia, "bia"));
 }
@@ -111,7 +111,7 @@ fn a_stranger_neither_comes_in_nor_reads_nor_changes_anything() {
     let stranger = user("bia");
     assert_eq!(refused(world.history(CHAT, &stranger)), Reject::Forbidden);
     for act in [Act::Describe, rename("Minha"), invite("bia"), dismiss("ana"), Act::Erase] {
-        assert_eq!(refused(world.run_errand(CHAT, &stranger, act.clone())), Reject::Forbidden, "{act:?}");
+        assert_eq!(refused(world.obey(CHAT, &stranger, act.clone())), Reject::Forbidden, "{act:?}");
     }
     assert_eq!(stored(&mut world, CHAT), before);
     assert!(world.is_open(ana));
@@ -123,12 +123,12 @@ fn a_stranger_neither_comes_in_nor_reads_nor_changes_anything() {
 fn to_ask_for_a_session_makes_none_and_nobody_its_owner() {
     let mut world = world();
     for asker in [user("bia"), service(), Asker { granted: true, ..user("bia") }] {
-        assert_eq!(refused(world.run_errand(CHAT, &asker, Act::Describe)), Reject::NotFound);
-        assert_eq!(refused(world.run_errand(CHAT, &asker, rename("Nada"))), Reject::NotFound);
+        assert_eq!(refused(world.obey(CHAT, &asker, Act::Describe)), Reject::NotFound);
+        assert_eq!(refused(world.obey(CHAT, &asker, rename("Nada"))), Reject::NotFound);
         assert_eq!(world.history(CHAT, &asker).unwrap().messages.len(), 0);
     }
     for act in [invite("bia"), dismiss("bia")] {
-        assert_eq!(refused(world.run_errand(CHAT, &user("bia"), act)), Reject::NotFound);
+        assert_eq!(refused(world.obey(CHAT, &user("bia"), act)), Reject::NotFound);
     }
     assert_eq!(world.sql(CHAT).numbers("SELECT count(*) FROM session"), [0]);
     world.join(CHAT, "ana");
@@ -139,16 +139,16 @@ fn to_ask_for_a_session_makes_none_and_nobody_its_owner() {
 fn who_is_invited_comes_in_until_dismissed() {
     let mut world = world();
     let ana = world.join(CHAT, "ana");
-    let invited = world.run_errand(CHAT, &user("ana"), invite("bia")).unwrap();
-    assert_eq!(invited, Outcome::Participant { user_id: "bia".parse().unwrap(), participant: true });
+    let invited = world.obey(CHAT, &user("ana"), invite("bia")).unwrap();
+    assert_eq!(invited, Done::Participant { user_id: "bia".parse().unwrap(), participant: true });
     world.evict(CHAT);
     let (phone, tab) = (world.join(CHAT, "bia"), world.join(CHAT, "bia"));
     assert!(world.is_open(phone) && world.is_open(tab));
     assert_eq!(described(&mut world, &user("bia"))["owner"], "ana", "a participant sees the session");
-    assert_eq!(refused(world.run_errand(CHAT, &user("bia"), invite("caio"))), Reject::Forbidden, "and changes nothing");
+    assert_eq!(refused(world.obey(CHAT, &user("bia"), invite("caio"))), Reject::Forbidden, "and changes nothing");
 
-    let dismissed = world.run_errand(CHAT, &user("ana"), dismiss("bia")).unwrap();
-    assert_eq!(dismissed, Outcome::Participant { user_id: "bia".parse().unwrap(), participant: false });
+    let dismissed = world.obey(CHAT, &user("ana"), dismiss("bia")).unwrap();
+    assert_eq!(dismissed, Done::Participant { user_id: "bia".parse().unwrap(), participant: false });
     for conn in [phone, tab] {
         assert_eq!(
             (code(&mut world, conn), world.closed(conn)),
@@ -160,7 +160,7 @@ fn who_is_invited_comes_in_until_dismissed() {
     assert_eq!(refused(world.history(CHAT, &user("bia"))), Reject::Forbidden);
     let back = world.join(CHAT, "bia");
     assert!(turned_away(&mut world, back, "bia"));
-    world.run_errand(CHAT, &user("ana"), dismiss("nobody")).unwrap();
+    world.obey(CHAT, &user("ana"), dismiss("nobody")).unwrap();
 }
 
 #[test]
@@ -168,10 +168,10 @@ fn an_owner_is_not_dismissed() {
     let mut world = world();
     let ana = world.join(CHAT, "ana");
     for asker in [user("ana"), service()] {
-        assert_eq!(refused(world.run_errand(CHAT, &asker, dismiss("ana"))), Reject::Forbidden);
+        assert_eq!(refused(world.obey(CHAT, &asker, dismiss("ana"))), Reject::Forbidden);
     }
     assert!(world.is_open(ana));
-    world.run_errand(CHAT, &service(), invite("ana")).unwrap();
+    world.obey(CHAT, &service(), invite("ana")).unwrap();
     assert_eq!(described(&mut world, &user("ana"))["participants"].as_array().unwrap().len(), 1);
 }
 
@@ -179,11 +179,11 @@ fn an_owner_is_not_dismissed() {
 fn a_session_that_a_service_has_prepared_is_for_those_it_invited() {
     let mut world = world();
     world.publish(CHAT, &json!({"type": "notification"})).unwrap();
-    world.run_errand(CHAT, &service(), invite("ana")).unwrap();
+    world.obey(CHAT, &service(), invite("ana")).unwrap();
     let bia = world.join(CHAT, "bia");
     assert!(turned_away(&mut world, bia, "bia"));
     for act in [Act::Describe, Act::Erase] {
-        assert_eq!(refused(world.run_errand(CHAT, &user("bia"), act)), Reject::NotFound);
+        assert_eq!(refused(world.obey(CHAT, &user("bia"), act)), Reject::NotFound);
     }
     assert_eq!(refused(world.history(CHAT, &user("bia"))), Reject::Forbidden);
     assert_eq!(world.history(CHAT, &user("ana")).unwrap().messages.len(), 1);
@@ -229,8 +229,8 @@ fn where_chats_are_open_everybody_comes_in_and_the_first_owns_the_session_all_th
     assert!(world.is_open(ana) && world.is_open(bia));
     assert_eq!(owner(&mut world), "ana");
     assert_eq!(world.history(CHAT, &user("caio")).unwrap().messages.len(), 0);
-    assert_eq!(refused(world.run_errand(CHAT, &user("bia"), rename("Minha"))), Reject::Forbidden);
-    world.run_errand(CHAT, &user("ana"), dismiss("bia")).unwrap();
+    assert_eq!(refused(world.obey(CHAT, &user("bia"), rename("Minha"))), Reject::Forbidden);
+    world.obey(CHAT, &user("ana"), dismiss("bia")).unwrap();
     assert_eq!(world.closed(bia), Some(CloseCode::Disconnected));
 }
 
@@ -250,7 +250,7 @@ fn a_session_says_what_is_known_of_it() {
     let mut world = world();
     let created = world.now.to_rfc3339();
     world.join(CHAT, "ana");
-    world.run_errand(CHAT, &user("ana"), invite("caio")).unwrap();
+    world.obey(CHAT, &user("ana"), invite("caio")).unwrap();
     let session = described(&mut world, &user("ana"));
     assert_eq!(session["last_activity_at"], json!(created), "nothing has been said");
     world.advance(5_000);
@@ -292,7 +292,7 @@ fn the_first_question_is_the_title_until_somebody_gives_another_and_everybody_he
     for (asker, title, frames) in
         [(user("ana"), "Contratos", 1), (user("ana"), "Contratos", 0), (service(), "Merenda", 1)]
     {
-        let Outcome::Session(session) = world.run_errand(CHAT, &asker, rename(title)).unwrap() else { panic!() };
+        let Done::Session(session) = world.obey(CHAT, &asker, rename(title)).unwrap() else { panic!() };
         assert_eq!(session.title.as_deref(), Some(title));
         assert_eq!(updated(&mut world).len(), frames, "{title}");
     }
@@ -330,13 +330,13 @@ fn so_many_take_part_and_no_more() {
     let mut world = World::with_owners(Limits { participants_per_session: 3, ..Limits::default() });
     world.join(CHAT, "ana");
     for name in ["bia", "caio"] {
-        world.run_errand(CHAT, &user("ana"), invite(name)).unwrap();
+        world.obey(CHAT, &user("ana"), invite(name)).unwrap();
     }
-    assert_eq!(refused(world.run_errand(CHAT, &user("ana"), invite("dora"))), Reject::Forbidden);
-    world.run_errand(CHAT, &user("ana"), invite("caio")).unwrap();
+    assert_eq!(refused(world.obey(CHAT, &user("ana"), invite("dora"))), Reject::Forbidden);
+    world.obey(CHAT, &user("ana"), invite("caio")).unwrap();
     let granted = world.open(CHAT, "dora", &json!({"rooms": ["chat:*"]}));
     assert!(world.is_open(granted), "who needs no invitation comes in, and is not remembered");
     assert_eq!(world.sql(CHAT).numbers("SELECT count(*) FROM participants"), [3]);
-    world.run_errand(CHAT, &user("ana"), dismiss("bia")).unwrap();
-    world.run_errand(CHAT, &user("ana"), invite("dora")).unwrap();
+    world.obey(CHAT, &user("ana"), dismiss("bia")).unwrap();
+    world.obey(CHAT, &user("ana"), invite("dora")).unwrap();
 }

@@ -19,13 +19,16 @@ use std::rc::Rc;
 
 use cidadao_realtime::batch::{Priority, pack};
 use cidadao_realtime::code::{CloseCode, Refusal, Reject};
+use cidadao_realtime::files::Complete;
 use cidadao_realtime::grants::{self, Grants};
 use cidadao_realtime::id::{ConnId, Id, RoomName, Seq};
 use cidadao_realtime::limits::Limits;
 use cidadao_realtime::message::Draft;
 use cidadao_realtime::moment::{Millis, Moment};
 use cidadao_realtime::presence::{Crowd, News};
-use cidadao_realtime::protocol::{AUTO_RESPONSE, ClientFrame, ErrorData, ServerFrame, Start, Topic, error_body};
+use cidadao_realtime::protocol::{
+    AUTO_RESPONSE, Announcement, ClientFrame, ErrorData, ServerFrame, Start, Topic, error_body,
+};
 use cidadao_realtime::route::Route;
 use cidadao_realtime::session::ConnectionType;
 use golden::{cases, client_types, path, server_types, snake_case, text, variants, vectors};
@@ -103,6 +106,13 @@ fn told(frame: &ClientFrame) -> Value {
     if let ClientFrame::Typing(typing) = frame {
         told["typing"] = json!(typing);
     }
+    if let ClientFrame::Upload(Announcement { id, name, size, content_type, sha256 }) = frame {
+        told = json!({"kind": "upload", "id": id, "name": name, "size": size, "content_type": content_type});
+        sha256.iter().for_each(|hash| told["sha256"] = hash.as_str().into());
+    }
+    if let ClientFrame::UploadAbort(id) = frame {
+        told["file_id"] = id.as_str().into();
+    }
     told
 }
 
@@ -155,7 +165,7 @@ fn a_token_opens_a_room_or_not() {
 
 #[test]
 fn paths_have_their_routes() {
-    use Route::{Connect, Disconnect, Dismiss, Erase, History, Invite, Publish, Rename, Status};
+    use Route::{BringFile, Connect, Disconnect, Dismiss, Erase, File, History, Invite, Publish, Rename, Status};
     replay("routes", "cases", &["method", "path"], |case| {
         let route = match Route::parse(text(case, "method"), text(case, "path")) {
             Ok(route) => route,
@@ -170,6 +180,9 @@ fn paths_have_their_routes() {
         }
         if let Status(room, message) = &route {
             (told["room"], told["message"]) = (room.to_string().into(), message.as_str().into());
+        }
+        if let File(room, file) | BringFile(room, file) = &route {
+            (told["room"], told["file"]) = (room.to_string().into(), file.as_str().into());
         }
         json!({"route": told})
     });
@@ -199,6 +212,9 @@ fn encode(kind: &str, data: &Value) -> String {
         "connection" | "connection_established" => return welcome(kind, data, &mut moment),
         "error" => return error(data, &mut moment),
         "heartbeat" | "subscribed" | "unsubscribed" => return subscription(kind, data, &mut moment),
+        "upload_aborted" | "upload_complete" | "upload_progress" | "upload_ready" => {
+            return upload(kind, data, &mut moment);
+        }
         "pong" => ServerFrame::Pong {},
         "presence" => return presence(data, &mut moment),
         "refreshed" => ServerFrame::Refreshed { expires_at: expires_at() },
@@ -287,13 +303,40 @@ fn subscription(kind: &str, data: &Value, moment: &mut Moment) -> String {
     ServerFrame::Subscribed { topic, message, room, start }.encode(moment)
 }
 
+fn upload(kind: &str, data: &Value, moment: &mut Moment) -> String {
+    let file_id = &parsed::<Id>(data, "file_id");
+    let size = || number(data, "size");
+    let owned = |field: &str| text(data, field).to_owned();
+    let frame = match kind {
+        "upload_aborted" => ServerFrame::UploadAborted { file_id },
+        "upload_complete" => {
+            let (file_id, seq, duplicate) = (file_id.clone(), Seq(number(data, "seq")), false);
+            let [content_type, sha256, url] = ["content_type", "sha256", "url"].map(owned);
+            let complete = Complete { file_id, size: size(), content_type, sha256, url, seq, duplicate };
+            return ServerFrame::UploadComplete(&complete).encode(moment);
+        }
+        "upload_progress" => ServerFrame::UploadProgress { file_id, offset: number(data, "offset"), size: size() },
+        _ => ServerFrame::UploadReady {
+            file_id,
+            handle: number(data, "handle").try_into().unwrap(),
+            offset: number(data, "offset"),
+            size: size(),
+            window_bytes: number(data, "window_bytes"),
+            frame_bytes: number(data, "frame_bytes").try_into().unwrap(),
+        },
+    };
+    frame.encode(moment)
+}
+
 fn start(data: &Value) -> Start {
     Start { epoch: parsed(data, "epoch"), seq: Seq(number(data, "seq")), recovered: data["recovered"].as_bool() }
 }
 
 fn error(data: &Value, moment: &mut Moment) -> String {
     let refusal = refusal(data);
-    ServerFrame::Error(ErrorData::new(&refusal, data["original_type"].as_str())).encode(moment)
+    let file = data["file_id"].as_str().map(|id| id.parse::<Id>().unwrap());
+    let error = ErrorData::new(&refusal, data["original_type"].as_str());
+    ServerFrame::Error(error.of_file(file.as_ref(), data["offset"].as_u64())).encode(moment)
 }
 
 /// A refusal with that code, and with a sentence and a time to wait if there are any.

@@ -15,6 +15,8 @@ export interface Options {
   settings?: Record<string, string>;
   /** The folder of another build. */
   build?: string;
+  /** Whether it has a place for files: it has unless this is false. */
+  bucket?: boolean;
   /** The build with the routes that break it, rather than the one that is deployed. */
   faults?: boolean;
 }
@@ -60,7 +62,7 @@ export class TestWorker implements AsyncDisposable {
   }
 
   #launch(): Miniflare {
-    const { settings = {}, faults = false } = this.#options;
+    const { settings = {}, faults = false, bucket = true } = this.#options;
     const build = resolve(ROOT, this.#options.build ?? (faults ? "build-faults" : "build"));
     return new Miniflare(
       convertV4MiniflareOptions({
@@ -77,6 +79,7 @@ export class TestWorker implements AsyncDisposable {
         compatibilityDate: "2026-11-01",
         compatibilityFlags: ["no_web_socket_compression"],
         durableObjects: { ROOMS: { className: "Room", useSQLite: true } },
+        r2Buckets: bucket ? ["FILES"] : [],
         bindings: { JWT_SECRET_KEY: SECRET, ...settings },
         handleStructuredLogs: ({ message }) => this.log.push(message),
       }),

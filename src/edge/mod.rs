@@ -3,9 +3,11 @@
 mod agent;
 mod binding;
 mod body;
+mod bucket;
 mod call;
 #[cfg(feature = "fault-injection")]
 mod fault;
+mod files;
 mod object;
 mod reply;
 mod sql;
@@ -21,7 +23,7 @@ use worker::{Context, Env, Headers, Request, RequestInit, Response, Result, cons
 
 use self::call::{post, room_stub};
 use self::reply::{json, refuse, refuse_socket, with_headers};
-use crate::chat_session::{Act, Errand, Title};
+use crate::chat_session::{Act, Order, Title};
 use crate::code::{Refusal, Reject};
 use crate::config::Config;
 use crate::disconnect::{Disconnect, Disconnected};
@@ -89,6 +91,7 @@ async fn serve(
     asked.redeemed = redeemed.as_ref();
     let admission = gate::admit(&asked, config, &mut moment)?;
     match admission {
+        Admission::BringFile(room, asker, brought) => files::bring(env, config, request, &room, asker, brought).await,
         Admission::Connect(room, session, agreed) => {
             user::reserve(env, &room, &session).await?;
             connect(env, &room, &session, agreed).await.map_err(internal)
@@ -98,6 +101,7 @@ async fn serve(
             let disconnected = user::disconnect(env, &room, Disconnect::parse(&body)?.bar()).await?;
             json(200, &Disconnected { disconnected }).map_err(internal)
         }
+        Admission::File(room, asker, id) => files::give(env, &request, &room, asker, id).await,
         Admission::Health(room) => health(env, config, room).await.map_err(internal),
         Admission::History(room, range, asker) => hand(env, &room, "history", &to_json(&(asker, range))?).await,
         Admission::Preflight(methods) => Response::empty()
@@ -110,7 +114,7 @@ async fn serve(
         Admission::Rename(room, asker) => {
             let body = body::read(&mut request, config.limits.message_bytes).await?;
             let act = Act::Rename(Title::parse(&body)?);
-            hand(env, &room, "session", &to_json(&Errand { asker, act })?).await
+            hand(env, &room, "session", &to_json(&Order { asker, act })?).await
         }
         Admission::Session(room, errand) => hand(env, &room, "session", &to_json(&errand)?).await,
         Admission::Status(room, id) => hand(env, &room, "status", &to_json(&id)?).await,
@@ -154,7 +158,8 @@ async fn health(env: &Env, config: &Config, room: Option<RoomName>) -> Result<Re
 /// The settings, read once an isolate. What is wrong with them stands in the log once.
 fn config(env: &Env) -> Rc<Config> {
     let parse = || {
-        let config = Config::parse(|name| env.var(name).ok().map(|value| value.to_string()));
+        let mut config = Config::parse(|name| env.var(name).ok().map(|value| value.to_string()));
+        config.files = bucket::open(env).is_ok();
         config.problems.iter().for_each(|problem| console_error!("configuration: {problem}"));
         Rc::new(config)
     };

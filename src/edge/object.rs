@@ -14,21 +14,22 @@ use worker::{
 };
 
 use super::agent::Stream;
+use super::bucket;
 use super::call::ask;
 use super::reply::{error_frame, refuse, refuse_socket, reply, upgrade};
 use super::{AGREED, SESSION, binding, config, header, moment, now};
 use crate::asker::Asker;
-use crate::chat_session::Errand;
+use crate::chat_session::Order;
 use crate::code::{CloseCode, Refusal, Reject};
 use crate::history::Range;
 use crate::id::{ConnId, Id, RoomName};
 use crate::link::Call;
 use crate::moment::{Millis, Moment};
 use crate::protocol::AUTO_RESPONSE;
-use crate::room::{self, Failure, Taken};
+use crate::room::{self, Ask, Failure, Taken};
 use crate::session::Session;
 use crate::sql::StoreError;
-use crate::turn::{Effect, Farewell, Input, Turn};
+use crate::turn::{Effect, Errand, Farewell, Input, Outcome, Turn};
 
 /// How long a room that failed is left alone, in milliseconds.
 const RECOVERY: u64 = 1_000;
@@ -83,6 +84,7 @@ impl DurableObject for Room {
         super::tally::request();
         match request.path().as_str() {
             "/call" => self.0.answer(&request.bytes().await?).await,
+            "/file" => self.0.file(&request.bytes().await?).await,
             "/counts" => self.0.look(|room| Ok(room.counts())).await,
             "/history" => {
                 let (asker, range): (Asker, Range) = serde_json::from_slice(&request.bytes().await?)?;
@@ -90,8 +92,8 @@ impl DurableObject for Room {
             }
             "/messages" => self.0.publish(&request.bytes().await?).await,
             "/session" => {
-                let errand: Errand = serde_json::from_slice(&request.bytes().await?)?;
-                reply(self.0.run(|loaded, turn| loaded.room.run_errand(turn, errand)).await)
+                let order: Order = serde_json::from_slice(&request.bytes().await?)?;
+                reply(self.0.run(|loaded, turn| loaded.room.obey(turn, order)).await)
             }
             "/socket" => self.0.connect(&request).await,
             "/status" => {
@@ -119,7 +121,7 @@ impl DurableObject for Room {
         let Some(Session { conn, .. }) = session(&socket) else { return hang_up(&socket) };
         let input = match message {
             WebSocketIncomingMessage::String(text) => Input::Received(conn, text),
-            WebSocketIncomingMessage::Binary(bytes) => Input::ReceivedBinary(conn, bytes.len()),
+            WebSocketIncomingMessage::Binary(bytes) => Input::ReceivedBinary(conn, bytes),
         };
         match self.0.take(input).await {
             Ok(()) => Ok(()),
@@ -173,6 +175,11 @@ impl Object {
     async fn answer(self: &Rc<Self>, body: &[u8]) -> Result<Response> {
         let call: Call = serde_json::from_slice(body)?;
         reply(self.run(|loaded, turn| Ok(loaded.room.answer(turn, call)?)).await)
+    }
+
+    async fn file(self: &Rc<Self>, body: &[u8]) -> Result<Response> {
+        let ask: Ask = serde_json::from_slice(body)?;
+        reply(self.run(|loaded, turn| loaded.room.about_file(turn, ask)).await)
     }
 
     /// Looks into the room, once it has done what is due.
@@ -316,6 +323,10 @@ impl Object {
                 };
                 log("close", sockets.remove(&conn).map_or(Ok(()), close));
             }
+            Effect::Run(errand) => {
+                let object = self.clone();
+                self.state.wait_until(async move { object.errand(errand).await });
+            }
             Effect::Send(to, frame) => {
                 let frame = JsString::from(&*frame);
                 for socket in to.iter().filter_map(|conn| sockets.get(conn)) {
@@ -334,6 +345,18 @@ impl Object {
         }
         if let Err(refusal) = self.take(Input::Returned(room, call, answer.ok())).await {
             console_error!("answer of a call: {refusal}");
+        }
+    }
+
+    /// Runs an errand. What comes of it concerns a room that was loaded again meanwhile, too: it may have run it again.
+    async fn errand(self: Rc<Self>, errand: Errand) {
+        let ran = bucket::run(&self.env, self.state.storage().sql(), &errand).await;
+        let outcome = ran.unwrap_or_else(|error| {
+            console_error!("{errand:?}: {error}");
+            Outcome::Failed
+        });
+        if let Err(refusal) = self.take(Input::Ran(errand, outcome)).await {
+            console_error!("what came of an errand: {refusal}");
         }
     }
 

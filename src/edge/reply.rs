@@ -52,7 +52,7 @@ pub(super) fn json(status: u16, value: &impl Serialize) -> Result<Response> {
     json_text(status, serde_json::to_string(value)?)
 }
 
-fn json_text(status: u16, text: String) -> Result<Response> {
+pub(super) fn json_text(status: u16, text: String) -> Result<Response> {
     let response = Response::ok(text)?.with_status(status);
     response.headers().set("content-type", "application/json; charset=utf-8")?;
     response.headers().set("cache-control", "no-store")?;

@@ -18,6 +18,7 @@ impl Sql for SqlStorage {
 
 fn bind(value: &Value) -> Result<SqlStorageValue, StoreError> {
     match value {
+        Value::Blob(bytes) => Ok(SqlStorageValue::Blob(bytes.clone())),
         Value::Integer(number) => SqlStorageValue::try_from_i64(*number).map_err(|error| StoreError(error.to_string())),
         Value::Null => Ok(SqlStorageValue::Null),
         Value::Text(text) => Ok(SqlStorageValue::String(text.clone())),
@@ -26,10 +27,9 @@ fn bind(value: &Value) -> Result<SqlStorageValue, StoreError> {
 
 fn column(value: SqlStorageValue) -> Value {
     match value {
+        SqlStorageValue::Blob(bytes) => Value::Blob(bytes),
         SqlStorageValue::Integer(number) => Value::Integer(number),
         SqlStorageValue::String(text) => Value::Text(text),
-        SqlStorageValue::Blob(_) | SqlStorageValue::Boolean(_) | SqlStorageValue::Float(_) | SqlStorageValue::Null => {
-            Value::Null
-        }
+        SqlStorageValue::Boolean(_) | SqlStorageValue::Float(_) | SqlStorageValue::Null => Value::Null,
     }
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::code::Refusal;
+use crate::files::Complete;
 use crate::id::{ConnId, Epoch, Id, Kind, RoomName, Seq};
 use crate::moment::Moment;
 use crate::presence::{Crowd, News};
@@ -142,6 +143,37 @@ pub enum ServerFrame<'a> {
         /// In how many milliseconds.
         expires_in_ms: u64,
     },
+    /// An upload has been given up.
+    UploadAborted {
+        /// Of which file.
+        file_id: &'a Id,
+    },
+    /// A file is here.
+    UploadComplete(&'a Complete),
+    /// So much of a file is here for good.
+    UploadProgress {
+        /// Which file.
+        file_id: &'a Id,
+        /// The place of the byte that comes next.
+        offset: u64,
+        /// The file's bytes.
+        size: u64,
+    },
+    /// A file may come, or come on.
+    UploadReady {
+        /// Which file.
+        file_id: &'a Id,
+        /// What its frames begin with.
+        handle: u32,
+        /// The place of the byte that comes next.
+        offset: u64,
+        /// The file's bytes.
+        size: u64,
+        /// So many bytes may be on their way, beyond what has been confirmed.
+        window_bytes: u64,
+        /// So many bytes of a file fit into one frame.
+        frame_bytes: usize,
+    },
     /// No more of that room's messages come.
     Unsubscribed {
         /// Which room, as the client named it.
@@ -180,6 +212,10 @@ pub struct ErrorData<'a> {
     original_type: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     original_id: Option<&'a Id>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_id: Option<&'a Id>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
 }
 
 impl<'a> ErrorData<'a> {
@@ -193,6 +229,8 @@ impl<'a> ErrorData<'a> {
             retry_after_ms: refusal.wait,
             original_type,
             original_id: None,
+            file_id: None,
+            offset: None,
         }
     }
 
@@ -200,6 +238,12 @@ impl<'a> ErrorData<'a> {
     #[must_use]
     pub const fn of(self, original_id: Option<&'a Id>) -> Self {
         Self { original_id, ..self }
+    }
+
+    /// It is about a file, of which the bytes from that place on come next.
+    #[must_use]
+    pub const fn of_file(self, file_id: Option<&'a Id>, offset: Option<u64>) -> Self {
+        Self { file_id, offset, ..self }
     }
 }
 

@@ -38,3 +38,38 @@ impl Announcement {
         Ok(Self { id, name, size, content_type, sha256 })
     }
 }
+
+/// A binary frame: some bytes of a file, and where they stand in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part<'a> {
+    /// Which upload it belongs to.
+    pub handle: u32,
+    /// The place of its first byte in the file.
+    pub offset: u64,
+    /// The bytes.
+    pub bytes: &'a [u8],
+}
+
+impl<'a> Part<'a> {
+    /// Reads a frame: the handle in 4 bytes, the place in 8, the most significant first, and then the file's bytes.
+    pub fn decode(frame: &'a [u8]) -> Option<Self> {
+        let (handle, rest) = frame.split_first_chunk()?;
+        let (offset, bytes) = rest.split_first_chunk()?;
+        let (handle, offset) = (u32::from_be_bytes(*handle), u64::from_be_bytes(*offset));
+        (!bytes.is_empty()).then_some(Self { handle, offset, bytes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_says_where_it_belongs_and_holds_a_byte_at_least() {
+        let frame = [0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 3, 4, 7, 8];
+        assert_eq!(Part::decode(&frame), Some(Part { handle: 258, offset: 772, bytes: &[7, 8] }));
+        for length in 0..=12 {
+            assert_eq!(Part::decode(&frame[..length]), None, "{length}");
+        }
+    }
+}

@@ -103,7 +103,7 @@ impl<S: Sql> Room<S> {
     }
 
     /// Tells the watchers what has changed, if it is time: in few words who knows what was announced before.
-    pub(super) fn announce(&mut self, turn: &mut Turn) {
+    pub(super) fn tell_presence(&mut self, turn: &mut Turn) {
         let now = turn.moment.now;
         let Some(mut presence) = self.presence.take() else { return };
         if presence.deadline(self.limits()).is_some_and(|due| due <= now) {

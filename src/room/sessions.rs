@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Failure, Room};
 use crate::asker::Asker;
-use crate::chat_session::{Act, ChatSession, Description, Errand, Outcome, Participant, Title};
+use crate::chat_session::{Act, ChatSession, Description, Done, Order, Participant, Title};
 use crate::code::{CloseCode, Refusal, Reject};
 use crate::config::ChatAccess;
 use crate::id::{Id, Kind, RoomName};
@@ -41,9 +41,9 @@ impl<S: Sql> Room<S> {
     }
 
     /// Does what somebody wants of the session. Who is refused has changed nothing.
-    pub fn run_errand(&mut self, turn: &mut Turn, errand: Errand) -> Result<Outcome, Failure> {
-        let Errand { asker, act } = errand;
-        let outcome = match act {
+    pub fn obey(&mut self, turn: &mut Turn, order: Order) -> Result<Done, Failure> {
+        let Order { asker, act } = order;
+        let done = match act {
             Act::Describe => self.describe(&asker)?,
             Act::Dismiss(user) => self.dismiss(turn, &asker, user)?,
             Act::Erase => self.erase(turn, &asker)?,
@@ -51,7 +51,7 @@ impl<S: Sql> Room<S> {
             Act::Rename(title) => self.rename(turn, &asker, &title)?,
         };
         self.settle(turn)?;
-        Ok(outcome)
+        Ok(done)
     }
 
     /// Notes who is about to open a socket: the first user owns the session. Says whether the socket may be opened:
@@ -103,7 +103,7 @@ impl<S: Sql> Room<S> {
         Ok(())
     }
 
-    fn describe(&self, asker: &Asker) -> Result<Outcome, Failure> {
+    fn describe(&self, asker: &Asker) -> Result<Done, Failure> {
         let (session, created) = self.existing()?;
         self.let_in(asker)?;
         let present = |user: &Id| self.peers.values().any(|peer| peer.session.user == *user);
@@ -111,7 +111,7 @@ impl<S: Sql> Room<S> {
             let present = present(&user_id);
             Participant { user_id, since: since.to_rfc3339(), present }
         };
-        Ok(Outcome::Session(Box::new(Description {
+        Ok(Done::Session(Box::new(Description {
             session_id: self.name.id().clone(),
             room: self.name.clone(),
             title: session.title().map(|title| title.as_str().to_owned()),
@@ -125,23 +125,23 @@ impl<S: Sql> Room<S> {
         })))
     }
 
-    fn rename(&mut self, turn: &mut Turn, asker: &Asker, title: &Title) -> Result<Outcome, Failure> {
+    fn rename(&mut self, turn: &mut Turn, asker: &Asker, title: &Title) -> Result<Done, Failure> {
         self.check_keeper(asker)?;
         self.existing()?;
         self.entitle(turn, title)?;
         self.describe(asker)
     }
 
-    fn invite(&self, asker: &Asker, user_id: Id, now: Millis) -> Result<Outcome, Failure> {
+    fn invite(&self, asker: &Asker, user_id: Id, now: Millis) -> Result<Done, Failure> {
         self.check_keeper(asker)?;
         let (session, most) = (self.session.as_ref().ok_or_else(unknown)?, self.limits().participants_per_session);
         if !self.owns(&user_id) && !session.invite(&user_id, now, most)? {
             return Err(Reject::Forbidden.because(format!("A chat session has up to {most} participants.")).into());
         }
-        Ok(Outcome::Participant { user_id, participant: true })
+        Ok(Done::Participant { user_id, participant: true })
     }
 
-    fn dismiss(&mut self, turn: &mut Turn, asker: &Asker, user_id: Id) -> Result<Outcome, Failure> {
+    fn dismiss(&mut self, turn: &mut Turn, asker: &Asker, user_id: Id) -> Result<Done, Failure> {
         self.check_keeper(asker)?;
         if self.owns(&user_id) {
             return Err(Reject::Forbidden.because("A chat session's owner stays; the session can be deleted.").into());
@@ -151,24 +151,26 @@ impl<S: Sql> Room<S> {
             self.end(turn, conn, Reject::Disconnected)?;
         }
         self.members.expel(&user_id)?;
-        Ok(Outcome::Participant { user_id, participant: false })
+        Ok(Done::Participant { user_id, participant: false })
     }
 
     /// Forgets all that there is: the room is as if it had never been, in a new epoch. While nobody owns the session, who
     /// could come in and own it may do that too.
-    fn erase(&mut self, turn: &mut Turn, asker: &Asker) -> Result<Outcome, Failure> {
+    fn erase(&mut self, turn: &mut Turn, asker: &Asker) -> Result<Done, Failure> {
         let ownerless = self.session.as_ref().is_some_and(|session| session.owner().is_none());
         if !(ownerless && self.may_enter(asker)?) {
             self.check_keeper(asker)?;
         }
         let sql = self.session.as_ref().ok_or_else(unknown)?.sql().clone();
         self.let_go(turn)?;
+        let files = self.give_up_files()?;
         schema::erase(&sql)?;
         let (name, config) = (self.name.clone(), self.config.clone());
         let fresh = Self::open(name, config, sql, Vec::new(), &[], &mut turn.moment)?;
         let hung_up = std::mem::take(&mut self.hung_up);
         *self = Self { hung_up, ..fresh };
-        Ok(Outcome::Deleted { deleted: true })
+        self.discard_files(turn, files)?;
+        Ok(Done::Deleted { deleted: true })
     }
 
     /// Lets go of all that a session has outside its own storage: its sockets, and the rooms that it follows or that

@@ -91,24 +91,21 @@ impl<S: Sql> Room<S> {
             Ok(ClientFrame::Subscribe(room, cursor)) => self.subscribe(turn, conn, &room, cursor)?,
             Ok(ClientFrame::Typing(typing)) => self.type_on(turn, conn, typing),
             Ok(ClientFrame::Unsubscribe(room)) => self.unsubscribe(turn, conn, &room)?,
+            Ok(ClientFrame::Upload(announcement)) if self.name.kind() == Kind::Chat => {
+                self.announce(turn, conn, announcement)?;
+            }
+            Ok(ClientFrame::UploadAbort(id)) if self.name.kind() == Kind::Chat => self.abort_upload(turn, conn, &id)?,
             Ok(ClientFrame::Upload(_) | ClientFrame::UploadAbort(_)) => {
-                self.refuse(turn, conn, &Reject::UnknownType.into(), None)
+                self.refuse(turn, conn, &Reject::UnknownType.into(), None);
             }
         }
         Ok(())
     }
 
-    pub(super) fn receive_binary(&mut self, turn: &mut Turn, conn: ConnId, bytes: usize) -> Result<(), StoreError> {
-        if self.allows(turn, conn, bytes)? {
-            self.refuse(turn, conn, &Reject::BinaryNotSupported.into(), None);
-        }
-        Ok(())
-    }
-
     /// Whether the connection may send so much now. It is told if not, and closed if it does not stop.
-    fn allows(&mut self, turn: &mut Turn, conn: ConnId, bytes: usize) -> Result<bool, StoreError> {
+    pub(super) fn allows(&mut self, turn: &mut Turn, conn: ConnId, bytes: usize) -> Result<bool, StoreError> {
+        self.heard_from(conn, turn.moment.now);
         let Some(peer) = self.peers.get_mut(&conn) else { return Ok(false) };
-        peer.pinged = peer.pinged.map(|_| turn.moment.now);
         let Err(too_fast) = peer.meter.spend(turn.moment.now, bytes, &self.config.limits) else { return Ok(true) };
         if too_fast.abuse {
             self.end(turn, conn, Reject::RateLimit)?;
@@ -116,6 +113,11 @@ impl<S: Sql> Room<S> {
             self.refuse(turn, conn, &Refusal::from(Reject::RateLimit).after(too_fast.wait), None);
         }
         Ok(false)
+    }
+
+    /// Who sends something is alive.
+    pub(super) fn heard_from(&mut self, conn: ConnId, now: Millis) {
+        self.peers.entry(conn).and_modify(|peer| peer.pinged = peer.pinged.map(|_| now));
     }
 
     /// Takes another token for the connection. What the new one does not open any more is left.

@@ -42,7 +42,7 @@ pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, Failure>) -> Reject 
 
 /// What somebody is told of the session.
 pub(crate) fn described(world: &mut World, asker: &Asker) -> Value {
-    serde_json::to_value(world.run_errand(CHAT, asker, Act::Describe).unwrap()).unwrap()
+    serde_json::to_value(world.obey(CHAT, asker, Act::Describe).unwrap()).unwrap()
 }
 
 pub(crate) fn owner(world: &mut World) -> Value {

@@ -10,6 +10,7 @@
 )]
 
 pub(crate) mod chats;
+pub(crate) mod files;
 pub(crate) mod people;
 pub(crate) mod random;
 pub(crate) mod sql;

@@ -94,6 +94,7 @@ impl Sql for Sqlite {
 
 fn bind(value: &Value) -> Bound {
     match value {
+        Value::Blob(bytes) => Bound::Blob(bytes.clone()),
         Value::Integer(number) => Bound::Integer(*number),
         Value::Null => Bound::Null,
         Value::Text(text) => Bound::Text(text.clone()),
@@ -104,6 +105,7 @@ fn column(value: ValueRef<'_>) -> Value {
     match value {
         ValueRef::Integer(number) => Value::Integer(number),
         ValueRef::Text(text) => Value::Text(std::str::from_utf8(text).unwrap().to_owned()),
-        ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_) => Value::Null,
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_owned()),
+        ValueRef::Null | ValueRef::Real(_) => Value::Null,
     }
 }

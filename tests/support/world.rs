@@ -1,6 +1,7 @@
 //! Many rooms and what the platform holds for them: sockets, alarms, calls on their way. It does as `edge/object.rs`.
 
 mod agents;
+mod files;
 mod people;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -50,6 +51,7 @@ pub(crate) struct World {
     flights: VecDeque<Flight>,
     sockets: BTreeMap<ConnId, Socket>,
     calls: Vec<(RoomName, RoomName, Call)>,
+    pub(crate) bucket: files::Bucket,
     closed: BTreeMap<ConnId, CloseCode>,
     agents: Agents,
     /// The socket that is being opened: it hears why if it is not.
@@ -123,6 +125,12 @@ impl World {
         Self::with_sweeps(Limits { sweep_interval: u64::MAX, ..limits })
     }
 
+    /// A world that has no place for files.
+    pub(crate) fn without_files() -> Self {
+        let config = Config { keys: Keys::parse(Some(SECRET)).ok(), ..Config::default() };
+        Self { config: Rc::new(config), ..Self::default() }
+    }
+
     pub(crate) fn with_sweeps(limits: Limits) -> Self {
         let keys = Keys::parse(Some(SECRET)).ok();
         Self::with(Config { keys, limits, chat_access: ChatAccess::Open, ..Config::default() })
@@ -137,13 +145,14 @@ impl World {
     fn with(config: Config) -> Self {
         Self {
             now: Millis(1_761_937_200_000),
-            config: Rc::new(config),
+            config: Rc::new(Config { files: true, ..config }),
             token_end: u64::MAX,
             drawn: 0,
             places: BTreeMap::new(),
             flights: VecDeque::new(),
             sockets: BTreeMap::new(),
             calls: Vec::new(),
+            bucket: files::Bucket::default(),
             closed: BTreeMap::new(),
             agents: Agents::default(),
             entering: None,
@@ -222,8 +231,11 @@ impl World {
     pub(crate) fn run_until_idle(&mut self) {
         for _ in 0..ENDLESS {
             let stalled = |flight: &Flight| flight.back.is_none() && self.places[&flight.to].fault == Fault::Stalled;
-            let Some(next) = self.flights.iter().position(|flight| !stalled(flight)) else { return };
-            self.step(next);
+            match self.flights.iter().position(|flight| !stalled(flight)) {
+                Some(next) => self.step(next),
+                None if self.run_errand() => {}
+                None => return,
+            }
         }
         panic!("the rooms call each other without end");
     }
@@ -273,6 +285,7 @@ impl World {
             (place.fault, place.doomed) = (Fault::None, false);
             place.sql.fail_after(0);
         }
+        self.bucket.down = false;
         self.run_until_idle();
         for _ in 0..ENDLESS {
             let horizon = self.now.plus(REST);
@@ -435,6 +448,7 @@ impl World {
                 self.closed.insert(conn, code);
             }
             Effect::Send(to, frame) => to.iter().for_each(|conn| self.hear(*conn, &frame)),
+            Effect::Run(errand) => self.send_out(from, errand),
             Effect::Call(to, call) => {
                 self.calls.push((from.clone(), to.clone(), call.clone()));
                 self.place(&to);

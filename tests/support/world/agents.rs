@@ -56,7 +56,7 @@ impl World {
             chat_chars: parsed.limits.chat_chars,
             ..self.config.limits.clone()
         };
-        self.config = Rc::new(Config { limits, chat_access: self.config.chat_access, ..parsed });
+        self.config = Rc::new(Config { limits, files: true, chat_access: self.config.chat_access, ..parsed });
     }
 
     /// What agents were asked, in order: of which answer, with which body.

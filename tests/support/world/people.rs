@@ -1,7 +1,7 @@
 //! What people do in the world: connect, send, publish, leave.
 
 use cidadao_realtime::asker::Asker;
-use cidadao_realtime::chat_session::{Act, Errand, Outcome};
+use cidadao_realtime::chat_session::{Act, Done, Order};
 use cidadao_realtime::history::{From, History, Range};
 use cidadao_realtime::sql::Sql;
 
@@ -62,10 +62,10 @@ impl World {
     }
 
     /// Has somebody do something with a chat session, over HTTP.
-    pub(crate) fn run_errand(&mut self, room: &str, asker: &Asker, act: Act) -> Result<Outcome, Failure> {
-        let errand = Errand { asker: asker.clone(), act };
-        let errand: Errand = serde_json::from_str(&serde_json::to_string(&errand).unwrap()).unwrap();
-        self.turn(&name(room), |room, turn| room.run_errand(turn, errand))
+    pub(crate) fn obey(&mut self, room: &str, asker: &Asker, act: Act) -> Result<Done, Failure> {
+        let order = Order { asker: asker.clone(), act };
+        let order: Order = serde_json::from_str(&serde_json::to_string(&order).unwrap()).unwrap();
+        self.turn(&name(room), |room, turn| room.obey(turn, order))
     }
 
     /// Reads what was said, as somebody.
@@ -128,7 +128,7 @@ impl World {
     }
 
     pub(crate) fn send_binary(&mut self, conn: ConnId) {
-        self.receive(conn, Input::ReceivedBinary(conn, 1));
+        self.receive(conn, Input::ReceivedBinary(conn, vec![0]));
     }
 
     pub(crate) fn subscribe(&mut self, conn: ConnId, room: &str) {
@@ -230,7 +230,7 @@ impl World {
         self.send(conn, &json!({"type": what, "data": {field: room.id().as_str()}}));
     }
 
-    fn receive(&mut self, conn: ConnId, input: Input) {
+    pub(super) fn receive(&mut self, conn: ConnId, input: Input) {
         let home = self.home(conn);
         if self.is_open(conn) && self.take(&home, input).is_err() {
             let (refusal, mut moment) = (Reject::Internal.into(), self.moment());
