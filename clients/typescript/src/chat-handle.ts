@@ -94,6 +94,6 @@ function demandId(id: string | undefined): void {
   if (id === undefined || isId(id)) return;
   throw new RealtimeError({
     code: "INVALID_ID",
-    message: "An id has 1 to 128 of A-Z a-z 0-9 - . _ ~ @ | + = :",
+    message: "1 to 128 of A-Z a-z 0-9 - . _ ~ @ | + = :",
   });
 }

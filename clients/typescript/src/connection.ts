@@ -16,7 +16,7 @@ const NO_WEBSOCKET = {
 };
 const BAD_ADDRESS = {
   code: "INVALID_ADDRESS",
-  message: "This address or token fits no WebSocket.",
+  message: "No WebSocket fits this address or token.",
 };
 
 /** What the machine wants done that only its owner can do. */
@@ -70,7 +70,7 @@ export class Connection {
     }
     this.#isOpening = true;
     this.#load(this.#path).then((own) => {
-      if (this.#isOpening) this.feed({ type: "connect", ...(own && { own }) });
+      if (this.#isOpening) this.feed({ type: "connect", own });
       this.#isOpening = false;
     });
   }
@@ -83,7 +83,7 @@ export class Connection {
   /** Hears another room, from `since` or the stored cursor on, if it is still wanted when that is there. */
   async subscribe(room: string, since: Cursor | undefined, isWanted: () => boolean): Promise<void> {
     const cursor = since ?? (this.#options.storage && (await this.#load(room)));
-    if (isWanted()) this.feed({ type: "subscribe", room, ...(cursor && { cursor }) });
+    if (isWanted()) this.feed({ type: "subscribe", room, cursor });
   }
 
   feed(input: Input): void {
@@ -123,7 +123,7 @@ export class Connection {
     if (effect.type === "token") this.#askToken(effect.reason);
     else if (effect.type === "dial") this.#dial(effect.token, effect.query);
     else if (effect.type === "transmit") this.#transmit(effect.data);
-    else if (effect.type === "hangup") this.#hangUp(effect.code, effect.reason);
+    else if (effect.type === "hangup") this.#hangUp();
     else if (effect.type === "save") this.#save(effect.isOwn ? this.#path : effect.room, effect);
     else this.#listener(effect);
   }
@@ -131,8 +131,7 @@ export class Connection {
   async #askToken(reason: "connect" | "expiring" | "refused"): Promise<void> {
     try {
       const token = (await this.#options.getToken({ reason })) || null;
-      const expiresAt = token === null ? undefined : expiryOf(token);
-      this.feed({ type: "token", token, ...(expiresAt !== undefined && { expiresAt }) });
+      this.feed({ type: "token", token, expiresAt: expiryOf(token) });
     } catch {
       this.feed({ type: "token-failed" });
     }
@@ -199,12 +198,12 @@ export class Connection {
   }
 
   /** Lets go of the socket: on a dead network its own end may come minutes later. */
-  #hangUp(code: number, reason: string): void {
+  #hangUp(): void {
     const socket = this.#socket;
     this.#socket = undefined;
     if (!socket) return;
-    socket.onopen = socket.onmessage = socket.onclose = null;
-    socket.close(code, reason);
+    socket.onmessage = socket.onclose = null;
+    socket.close(1000);
   }
 
   #key(name: string): string {

@@ -8,17 +8,17 @@ import type { ConnectionState, RoomStatus } from "./types.ts";
 
 /** What has happened. */
 export type Input =
-  | { type: "connect"; own?: OwnCursor }
+  | { type: "connect"; own?: OwnCursor | undefined }
   | { type: "disconnect" }
   /** The answer to the effect `token`. */
-  | { type: "token"; token: string | null; expiresAt?: number }
+  | { type: "token"; token: string | null; expiresAt?: number | undefined }
   | { type: "token-failed" }
   /** The socket that `dial` asked for. */
   | { type: "frame"; text: string }
   | { type: "closed"; code: number; reason: string }
   /** A refusal before there was a socket. */
   | { type: "refused"; refusal: Refusal }
-  | { type: "subscribe"; room: string; cursor?: Cursor }
+  | { type: "subscribe"; room: string; cursor?: Cursor | undefined }
   | { type: "unsubscribe"; room: string }
   /** With an id it has to arrive, and waits for that; without, it goes now or not at all. */
   | { type: "send"; frame: string; kind: string; id?: string }
@@ -42,11 +42,11 @@ export type Effect =
   | { type: "token"; reason: "connect" | "expiring" | "refused" }
   | { type: "dial"; token: string; query: Record<string, string> }
   | { type: "transmit"; data: string | Uint8Array<ArrayBuffer> }
-  | { type: "hangup"; code: number; reason: string }
+  | { type: "hangup" }
   | { type: "state"; state: ConnectionState }
   | { type: "message"; message: Message }
   | { type: "control"; frame: Control }
-  | { type: "room"; room: string; status: RoomStatus; error?: RealtimeError }
+  | { type: "room"; room: string; status: RoomStatus; error?: RealtimeError | undefined }
   | { type: "reset"; room: string; cursor: Cursor }
   | { type: "error"; error: RealtimeError }
   | { type: "confirmed"; id: string; seq: number; duplicate: boolean }

@@ -69,7 +69,7 @@ export class Feed<T> implements AsyncIterableIterator<T> {
     const taker = this.#takers.shift();
     if (taker) taker.resolve({ value, done: false });
     else if (this.#waiting.push(value) > MAX_WAITING) {
-      this.end(new RealtimeError({ code: "SLOW_CONSUMER", message: "The loop is 10,000 messages behind." }));
+      this.end(new RealtimeError({ code: "SLOW_CONSUMER", message: "10,000 messages behind." }));
     }
   }
 

@@ -2,9 +2,9 @@
 
 import type { Input } from "./effects.ts";
 
-type Target = Pick<EventTarget, "addEventListener" | "removeEventListener">;
+type Target = Partial<Pick<EventTarget, "addEventListener" | "removeEventListener">>;
 
-const world = globalThis as Partial<Target> & { document?: Target & { visibilityState?: string } };
+const world = globalThis as Target & { document?: Target & { visibilityState?: string } };
 
 /** Says what changes, until what it returns is called. Where there are no such events, it says nothing. */
 export function watch(say: (input: Input) => void): () => void {
@@ -15,14 +15,13 @@ export function watch(say: (input: Input) => void): () => void {
     listen(world, "offline", () => say({ type: "offline" })),
     listen(page, "visibilitychange", seen),
   ];
-  if (page) seen();
+  seen();
   return () => {
     for (const end of ends) end();
   };
 }
 
-function listen(target: Partial<Target> | undefined, name: string, listener: () => void): () => void {
-  if (typeof target?.addEventListener !== "function") return () => {};
-  target.addEventListener(name, listener);
-  return () => target.removeEventListener?.(name, listener);
+function listen(target: Target | undefined, name: string, listener: () => void): () => void {
+  target?.addEventListener?.(name, listener);
+  return () => target?.removeEventListener?.(name, listener);
 }

@@ -29,8 +29,9 @@ import { type Verdict, verdict, verdictOf } from "./verdict.ts";
 const CONNECT_MS = 20_000;
 /** What lived this long was no failure, and the next wait is a first one. */
 const STABLE_MS = 10_000;
-/** A timer that is so late has slept, and the connection may have died meanwhile. */
-const ASLEEP_MS = 5_000;
+/** A device that sleeps stops its timers. So there is a tick this often, and one that is late by half has slept. */
+const TICK_MS = 10_000;
+const ASLEEP_MS = 15_000;
 /** Whatever wakes it, it does not dial more often. */
 const EAGER_MS = 1_000;
 
@@ -81,6 +82,7 @@ export class Machine {
     const isLive = this.#phase === "live";
     const earliest = Math.min(
       this.#phaseEnds,
+      isLive || this.#phase === "waiting" ? this.#now + TICK_MS : NEVER,
       this.#inbox.subscriptions.deadline(isLive),
       ...(isLive
         ? [this.#liveness.deadline, this.#inbox.deadline, this.#outbox?.deadline ?? NEVER, this.#credentials.deadline]
@@ -92,9 +94,9 @@ export class Machine {
   /** What is to be done about it. */
   handle(input: Input, now: number): Effect[] {
     this.#effects = [];
-    const due = this.deadline ?? NEVER;
+    const wasAsleep = input.type === "tick" && now - this.#now > ASLEEP_MS;
     this.#now = now;
-    if (input.type === "tick" && now - due > ASLEEP_MS) this.#wake();
+    if (wasAsleep) this.#wake();
     this.#take(input);
     this.#catchUp();
     return this.#effects;
@@ -171,8 +173,7 @@ export class Machine {
   #look(): void {
     const due = this.#liveness.due(this.#now);
     if (due === "ping") this.#transmit(PING);
-    if (due === "dead") this.#giveUp("no pong");
-    else if (this.#inbox.isStuck(this.#now)) this.#giveUp("a hole");
+    if (due === "dead" || this.#inbox.isStuck(this.#now)) this.#giveUp();
   }
 
   // Connecting
@@ -200,7 +201,7 @@ export class Machine {
 
   #disconnect(): void {
     if (this.#phase === "idle") return;
-    this.#hangUp(1000, "");
+    this.#hangUp();
     this.#setState("idle", { status: "idle" });
   }
 
@@ -208,14 +209,15 @@ export class Machine {
   #phaseEnded(): void {
     if (this.#phase === "waiting") this.#begin();
     else {
-      this.#hangUp(4008, "TIMEOUT");
-      this.#retry(new RealtimeError({ code: "CONNECT_TIMEOUT", message: "No welcome came in time.", retry: true }));
+      this.#hangUp();
+      this.#retry(new RealtimeError({ code: "CONNECT_TIMEOUT", message: "No welcome came.", retry: true }));
     }
   }
 
-  #giveUp(why: string): void {
-    this.#hangUp(4008, "TIMEOUT");
-    this.#retry(new RealtimeError({ code: "CONNECTION_LOST", message: `Given up: ${why}.`, retry: true }));
+  /** No pong came, or a hole in the room does not fill. */
+  #giveUp(): void {
+    this.#hangUp();
+    this.#retry(new RealtimeError({ code: "CONNECTION_LOST", message: "Nothing came.", retry: true }));
   }
 
   /** The socket is gone. */
@@ -233,7 +235,7 @@ export class Machine {
   /** The server has said that it will end this connection, or that there will be none: its close may come much later. */
   #turnedAway(refusal: Refusal): void {
     if (this.#phase !== "dialing" && this.#phase !== "live") return;
-    this.#push({ type: "hangup", code: 1000, reason: "" });
+    this.#push({ type: "hangup" });
     this.#follow(verdictOf(refusal), new RealtimeError(refusal));
   }
 
@@ -260,9 +262,9 @@ export class Machine {
     this.#setState("stopped", { status: "stopped", reason });
   }
 
-  #hangUp(code: number, reason: string): void {
+  #hangUp(): void {
     if (this.#phase === "live") this.#settle(true);
-    if (this.#phase === "live" || this.#phase === "dialing") this.#push({ type: "hangup", code, reason });
+    if (this.#phase === "live" || this.#phase === "dialing") this.#push({ type: "hangup" });
     this.#end();
   }
 
@@ -305,7 +307,7 @@ export class Machine {
   #noToken(): void {
     if (this.#credentials.isRefreshing) this.#credentials.retryLater(this.#now);
     else if (this.#phase === "token") {
-      this.#retry(new RealtimeError({ code: "TOKEN_UNAVAILABLE", message: "No token could be had.", retry: true }));
+      this.#retry(new RealtimeError({ code: "TOKEN_UNAVAILABLE", message: "No token came.", retry: true }));
     }
   }
 
@@ -334,7 +336,7 @@ export class Machine {
   #settle(atOnce = false): void {
     const moved = this.#inbox.settle(this.#now, atOnce);
     for (const { room, seq, isOwn } of this.#settings.acks ? moved : []) {
-      this.#transmit(isOwn ? confirm(seq) : confirm(seq, room));
+      this.#transmit(confirm(seq, isOwn ? undefined : room));
     }
     this.#save(moved);
   }
@@ -402,7 +404,7 @@ export class Machine {
 
   #announce(changes: Change[]): void {
     for (const { room, status, error, reset } of changes) {
-      this.#push({ type: "room", room, status, ...(error && { error }) });
+      this.#push({ type: "room", room, status, error });
       if (reset) this.#push({ type: "reset", room, cursor: reset });
     }
   }

@@ -45,7 +45,7 @@ export class Outbox {
     if (bytes > MAX_FRAME_BYTES) return [failed(id, { code: "TOO_LARGE", message: "A frame holds up to 1 MiB." })];
     const effects = this.#options.whenFull === "drop-oldest" ? this.#makeRoom(bytes) : [];
     if (!this.#fits(bytes)) {
-      return [...effects, failed(id, { code: "OUTBOX_FULL", message: "Too much waits to be sent.", retry: true })];
+      return [...effects, failed(id, { code: "OUTBOX_FULL", message: "Too much waits.", retry: true })];
     }
     this.#items.set(id, { id, kind, text, bytes, wasSent: false });
     this.#bytes += bytes;

@@ -1,23 +1,31 @@
-// Waiting for a connection.
+// Waiting for something that is told by events.
 
-import type { Connection } from "./connection.ts";
 import { closed, quiet } from "./deferred.ts";
 import type { Emitter } from "./emitter.ts";
 import type { ConnectionState } from "./types.ts";
 
-/** Once connected; rejected if the connection stops, or is left. */
-export function whenReady(connection: Connection, emitter: Emitter): Promise<void> {
+/** Until `outcome` says so, looked at now and with each event: `true`, or an error. */
+export function waitFor(emitter: Emitter, name: string, outcome: (event?: unknown) => unknown): Promise<void> {
   const wait = new Promise<void>((resolve, reject) => {
-    const end = emitter.on("@state", look);
-    function look(state: ConnectionState) {
-      if (state.status === "connected") resolve();
-      else if (state.status === "stopped") reject(state.reason);
-      else if (state.status === "idle") reject(closed());
-      else return;
+    const look = (event?: unknown) => {
+      const result = outcome(event);
+      if (!result) return;
       end();
-    }
-    connection.connect();
-    if (connection.state.status === "connected") look(connection.state);
+      if (result === true) resolve();
+      else reject(result);
+    };
+    const end = emitter.on(name, look);
+    look();
   });
   return quiet(wait);
+}
+
+/** Once connected; rejected if the connection stops, or is left. */
+export function whenReady(connection: { connect(): void; state: ConnectionState }, emitter: Emitter): Promise<void> {
+  connection.connect();
+  return waitFor(emitter, "@state", (event) => {
+    const { state } = connection;
+    if (state.status === "stopped") return state.reason;
+    return state.status === "connected" || (event && state.status === "idle" && closed());
+  });
 }

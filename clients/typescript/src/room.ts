@@ -1,11 +1,13 @@
 // A room as a program holds it: several handles share one subscription.
 
 import type { Connection } from "./connection.ts";
-import { closed, quiet } from "./deferred.ts";
+import { closed } from "./deferred.ts";
 import type { Feed } from "./emitter.ts";
 import type { RealtimeError } from "./errors.ts";
 import { Handle } from "./handle.ts";
 import type { Cursor, Message } from "./messages.ts";
+import { waitFor } from "./ready.ts";
+import { NEVER } from "./time.ts";
 import type { ConnectionState, Reset, Room, RoomStatus } from "./types.ts";
 
 export class SharedRoom {
@@ -70,18 +72,10 @@ export class RoomHandle extends Handle implements Room {
   }
 
   get ready(): Promise<void> {
-    const wait = new Promise<void>((resolve, reject) => {
-      const look = () => {
-        if (this.status === "live") resolve();
-        else if (this.status === "closed") reject(closed());
-        else if (this.status === "refused") reject(this.#shared.error);
-        else return;
-        end();
-      };
-      const end = this.emitter.on("@status", look);
-      look();
+    return waitFor(this.emitter, "@status", () => {
+      if (this.status === "closed") return closed();
+      return this.status === "live" || this.#shared.error;
     });
-    return quiet(wait);
   }
 
   override [Symbol.asyncIterator](): Feed<Message> {
@@ -91,9 +85,9 @@ export class RoomHandle extends Handle implements Room {
   }
 
   override publish(message: Message): void {
-    const { seq } = message;
-    if (seq !== undefined && seq <= this.#last) return;
-    if (seq !== undefined) this.#last = seq;
+    const { seq = NEVER } = message;
+    if (seq <= this.#last) return;
+    if (seq < NEVER) this.#last = seq;
     super.publish(message);
   }
 

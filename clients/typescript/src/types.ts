@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // The public surface, as types: what a program that uses this library sees.
 
 import type { RealtimeError } from "./errors.ts";
@@ -239,7 +240,6 @@ export interface OutboxOptions {
 export interface SocketLike {
   binaryType: string;
   readonly readyState: number;
-  onopen: ((event: never) => void) | null;
   onmessage: ((event: never) => void) | null;
   onclose: ((event: never) => void) | null;
   onerror: ((event: never) => void) | null;

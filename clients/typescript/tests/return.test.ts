@@ -220,11 +220,18 @@ test("it looks at once when the network changes, the page is seen, or it was asl
     assert.deepEqual(sent(driver.feed(input)), [{ type: "ping" }]);
     assert.deepEqual(sent(driver.feed(input)), [], "while one is under way");
   }
+});
+
+test("a timer that comes late tells that it was asleep, long before the next ping is due", () => {
   const driver = new Driver();
   driver.open();
   driver.pass(1_000);
-  driver.now += 3_600_000;
+  assert.equal(driver.machine.deadline, driver.now + 10_000, "looked at every ten seconds");
+  driver.now += 16_001;
   assert.deepEqual(sent(driver.feed({ type: "tick" })), [{ type: "ping" }]);
-  driver.feed({ type: "visibility", isHidden: true });
-  assert.equal(driver.status, "connected");
+  const waits = new Driver({ random: () => 1, maxDelayMs: 60_000 });
+  waits.open({ reconnect_within_ms: 60_000 });
+  waits.feed({ type: "closed", code: 1006, reason: "" });
+  waits.now += 16_001;
+  assert.equal(only("dial", waits.feed({ type: "tick" })).length, 1);
 });

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import { Emitter, Feed } from "../src/emitter.ts";
 import type { Message } from "../src/messages.ts";
 import { indexedDbCursors } from "../src/storage/indexeddb.ts";
@@ -146,9 +147,10 @@ test("a store that fails costs nothing but the way back", async () => {
   const fails = () => {
     throw new Error("forbidden");
   };
+  const before = FakeSocket.all.length;
   const client = offlineClient({ storage: { get: fails, set: fails, remove: fails } });
   client.connect();
-  await settle();
+  while (FakeSocket.all.length === before) await turn();
   FakeSocket.last.welcome();
   assert.equal(client.state.status, "connected");
   await client.close();

@@ -65,7 +65,8 @@ export class Driver {
   /** Breaks, and waits until it dials again. */
   lose(code = 1006, reason = ""): Effect[] {
     this.feed({ type: "closed", code, reason });
-    return this.pass((this.machine.deadline ?? this.now) - this.now);
+    const { state } = this.machine;
+    return this.pass(state.status === "waiting" ? state.retryAt - this.now : 0);
   }
 
   /** From asking for a connection to the welcome. */
