@@ -27,7 +27,9 @@ export class Leader {
   constructor(options: ClientOptions, saved: Map<string, string>, tell: Tell) {
     this.#saved = saved;
     this.#tell = tell;
-    this.#client = new GeneralClient({ ...options, autoConnect: false, storage: this.#storage(options.storage) });
+    const storage = this.#storage(options.storage);
+    // A leader that dies in its first second has told nobody how far it was: then the server knows what it confirmed.
+    this.#client = new GeneralClient({ ...options, acks: true, autoConnect: false, storage });
     this.#client.on("@state", () => this.#say(undefined, this.#state()));
     this.#client.on("@error", (error: RealtimeError) => this.#say(undefined, { type: "error", error: plain(error) }));
     this.#client.on("*", (message: Message) => {

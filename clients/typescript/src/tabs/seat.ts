@@ -11,13 +11,14 @@ export class Seat {
   readonly #ends = new AbortController();
   readonly #releases: Release[] = [];
   readonly #watched = new Set<string>();
+  #unsaid: Word[] | undefined = [];
 
   constructor(group: string, hear: (word: Word) => void) {
     this.#name = `cidadao:tabs:${group}`;
     if (!isShareable()) return;
     this.#channel = new BroadcastChannel(this.#name);
     this.#channel.onmessage = ({ data }: MessageEvent) => hear(data as Word);
-    this.#hold(this.#lockOf(this.id), () => {});
+    this.#hold(this.#lockOf(this.id), () => this.#sitDown());
   }
 
   /** Calls `lead` once it is this tab's turn: at once where tabs cannot share, and each is alone. */
@@ -26,8 +27,10 @@ export class Seat {
     else lead();
   }
 
+  /** Whoever hears of this tab takes it for gone once its lock is free: so nobody does before it has that. */
   post(word: Word): void {
-    this.#channel?.postMessage(word);
+    if (this.#unsaid) this.#unsaid.push(word);
+    else this.#channel?.postMessage(word);
   }
 
   /** Calls `gone` when that tab has ended. */
@@ -42,6 +45,12 @@ export class Seat {
     this.#ends.abort();
     for (const release of this.#releases) release();
     this.#channel?.close();
+  }
+
+  #sitDown(): void {
+    const unsaid = this.#unsaid ?? [];
+    this.#unsaid = undefined;
+    for (const word of unsaid) this.post(word);
   }
 
   #lockOf(tab: string): string {

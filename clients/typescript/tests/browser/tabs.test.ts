@@ -74,7 +74,7 @@ describe("tabs that share a connection", { skip }, () => {
 
     await first.close();
     await tell(2);
-    for (const tab of [second, third]) await count(tab, "room", 2);
+    for (const tab of [second, third]) for (const list of ["room", "own"]) await count(tab, list, 2);
     assert.equal(ana.sockets.length, 2);
 
     const devtools = await ana.context.newCDPSession(second);
@@ -82,7 +82,7 @@ describe("tabs that share a connection", { skip }, () => {
     devtools.send("Page.crash").catch(() => {});
     await gone;
     await tell(3);
-    await count(third, "own", 3);
+    for (const list of ["room", "own"]) await count(third, list, 3);
     assert.deepEqual(await shown(third, "room"), ["1", "2", "3"]);
     assert.deepEqual(await shown(third, "own"), ["1", "2", "3"]);
     assert.equal(ana.sockets.length, 3);

@@ -29,7 +29,7 @@ it("REACT.md has only examples that are well typed", async () => {
 /** As strict as the library's own; `@cidadao/realtime` is its source. */
 function project() {
   const source = (name: string) => [join(PACKAGE, "src", name)];
-  const paths = { "@cidadao/realtime": source("index.ts"), "@cidadao/realtime/react": source("react/index.ts") };
+  const paths = { "@cidadao/realtime": source("index.ts"), "@cidadao/realtime/*": source("*/index.ts") };
   const compilerOptions = { noEmit: true, isolatedDeclarations: false, declaration: false, rootDir: ROOT, paths };
   return { extends: join(PACKAGE, "tsconfig.json"), compilerOptions, include: ["*.tsx"] };
 }
