@@ -168,18 +168,6 @@ describe("the React example", { skip }, () => {
     assert.deepEqual(await page.locator(".anomaly p").allTextContents(), all);
   });
 
-  it("says why a file is not taken where there is no room for files", async () => {
-    await using ana = await Person.of(browser);
-    const page = await ana.open(stage.page("ana", "files"));
-    await live(page);
-    const buffer = Buffer.from("nota");
-    await page.getByLabel("Anexar arquivos").setInputFiles({ name: "nota.txt", mimeType: "text/plain", buffer });
-    await page.locator('.uploads li[data-status="failed"]').getByText("nota.txt").waitFor();
-    assert.notEqual(await page.locator(".uploads .reason").textContent(), "");
-    await page.getByRole("button", { name: "Cancelar nota.txt" }).click();
-    await page.locator(".uploads").waitFor({ state: "detached" });
-  });
-
   it("stops an answer", async () => {
     await using ana = await Person.of(browser);
     const page = await ana.open(stage.page("ana", "stop"));

@@ -1,13 +1,13 @@
 // All that a browser test needs: the worker in workerd, an agent that the test plays, the network, the example's page.
 
 import { mkdtemp, rm } from "node:fs/promises";
-import type { Server } from "node:http";
+import type { Server as Site } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { TestAgent } from "../../../../../miniflare-tests/support/agent.ts";
-import { Runtime } from "../../../../../miniflare-tests/support/runtime.ts";
+import { Runtime, type Server } from "../../../../../miniflare-tests/support/runtime.ts";
 import { SECRET } from "../../../../../miniflare-tests/support/worker.ts";
 import { serve } from "../../../examples/server.mjs";
 import { Network } from "./network.ts";
@@ -15,27 +15,35 @@ import { Network } from "./network.ts";
 /** Puts the files of a page into a folder. */
 export type Build = (folder: string) => Promise<void>;
 
-export class Stage implements AsyncDisposable {
-  readonly worker: Runtime;
+/** A worker with these settings. */
+export type Start<W> = (settings: Record<string, string>) => Promise<W>;
+
+/** A process that can be killed. It takes no files. */
+const runtime: Start<Runtime> = (settings) => Runtime.start({ settings });
+
+export class Stage<W extends Server & AsyncDisposable = Runtime> implements AsyncDisposable {
+  readonly worker: W;
   readonly agent: TestAgent;
   readonly network: Network;
-  readonly #site: Server;
+  readonly #site: Site;
   readonly #folder: string;
 
-  /** `settings` of the worker beside those that lead it to the agent. */
-  static async set(build: Build, settings: Record<string, string> = {}): Promise<Stage> {
+  static set(build: Build): Promise<Stage> {
+    return Stage.with(build, runtime);
+  }
+
+  /** With another worker. */
+  static async with<W extends Server & AsyncDisposable>(build: Build, start: Start<W>): Promise<Stage<W>> {
     const folder = await mkdtemp(join(tmpdir(), "realtime-page-"));
     await build(folder);
     const agent = await TestAgent.start();
-    const worker = await Runtime.start({
-      settings: { AGENT_URL: `${agent.url}/api/v1/chat/stream`, CHAT_ACCESS: "open", ...settings },
-    });
+    const worker = await start({ AGENT_URL: `${agent.url}/api/v1/chat/stream`, CHAT_ACCESS: "open" });
     const network = await Network.to(worker.url("/"));
     const site = await serve({ "/": pathToFileURL(`${folder}/`) }, { port: 0, secret: SECRET });
     return new Stage(worker, agent, network, site, folder);
   }
 
-  private constructor(worker: Runtime, agent: TestAgent, network: Network, site: Server, folder: string) {
+  private constructor(worker: W, agent: TestAgent, network: Network, site: Site, folder: string) {
     this.worker = worker;
     this.agent = agent;
     this.network = network;
