@@ -23,15 +23,19 @@ describe("useRoom", () => {
     assert.equal(server.heard("unsubscribe").length, 0);
   });
 
-  it("shows a replay of 1,000 messages in one commit", async () => {
+  it("shows a replay of 1,000 messages, page by page, in one commit", async ({ mock }) => {
     const server = new FakeServer();
     const probe = new Probe(() => useRoom("investigation", "inv-1", { limit: 1_000 }));
     await using _page = await Page.show(provided(server, probe.element()));
     await until(() => probe.now.status === "live", "the room is live");
     const before = probe.seen.length;
     const messages = server.make(ROOM, "news", items(1_000));
-    for (let page = 0; page < 1_000; page += 100) server.batch(messages.slice(page, page + 100));
-    await until(() => probe.now.messages.length > 0, "messages are shown");
+    mock.timers.enable({ apis: ["setTimeout"] });
+    for (let page = 0; page < 1_000; page += 100) {
+      await act(async () => server.batch(messages.slice(page, page + 100)));
+    }
+    await act(async () => mock.timers.tick(16));
+    mock.timers.reset();
     assert.deepEqual(numbers(probe.now.messages), numbers(messages as never));
     assert.equal(probe.seen.length, before + 1);
   });

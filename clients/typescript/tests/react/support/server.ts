@@ -98,7 +98,6 @@ export class FakeServer {
 class FakeSocket implements SocketLike {
   binaryType = "blob";
   readyState = 0;
-  onopen: SocketLike["onopen"] = null;
   onmessage: SocketLike["onmessage"] = null;
   onclose: SocketLike["onclose"] = null;
   onerror: SocketLike["onerror"] = null;
@@ -143,7 +142,6 @@ class FakeSocket implements SocketLike {
       return;
     }
     this.readyState = 1;
-    this.onopen?.({} as never);
     const query = new URL(this.url).searchParams;
     const since = query.has("since") ? Number(query.get("since")) : undefined;
     const [, session] = /\/chat\/(.+)$/.exec(this.path) ?? [];
