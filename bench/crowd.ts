@@ -29,6 +29,11 @@ export class Crowd {
     return crowd;
   }
 
+  /** Frames that have come, to all together. */
+  get frames(): number {
+    return this.#frames;
+  }
+
   /** Waits until no more frames come. */
   async quiet(): Promise<void> {
     for (let before = -1; before !== this.#frames; ) {

@@ -7,6 +7,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { Guest } from "./support/chat.ts";
 import { Program } from "./support/program.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "published-"));
@@ -67,6 +68,18 @@ async function publish(message: unknown): Promise<void> {
   });
   assert.equal(response.status, 200);
 }
+
+test("a question in a chat is answered out of the box", async () => {
+  const server = {
+    url: (path: string, scheme = "http") => `${scheme}://127.0.0.1:${port}${path}`,
+    token: ({ sub }: { sub?: string }) => token("--sub", sub ?? "cai"),
+  };
+  using cai = await Guest.join(server, "/chat/newcomer", "cai");
+  assert.equal((await cai.say("Quanto custou a ponte?")).type, "ack");
+  const { data } = await cai.completed();
+  assert.equal(data.status, "completed");
+  assert.match(data.content, /demonstração.*“Quanto custou a ponte\?”/);
+});
 
 test("the JavaScript example shows what a backend publishes", async () => {
   const page = new URL("published/page.mjs", import.meta.url).pathname;

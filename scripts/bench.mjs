@@ -4,6 +4,7 @@ import { Failure, main, NODE, run } from "./project.mjs";
 import { setup } from "./setup.mjs";
 
 const PROGRAMS = {
+  answers: { build: buildBoth, what: "how an agent's answer reaches a chat, and what it costs" },
   chaos: { build: buildRelease, what: "kills the runtime under clients and publishers; nothing may get lost" },
   drops: { build: buildRelease, what: "cuts connections; everybody must get everything, and how soon" },
   rows: { build: buildFaults, what: "rows and requests that a message costs, and a resume after a room's sleep" },
@@ -23,6 +24,11 @@ await main(() => {
   if (needsBuild(options)) program.build(setup());
   run(NODE, [`bench/${name}.ts`, ...options]);
 });
+
+function buildBoth(env) {
+  buildRelease(env);
+  buildFaults(env);
+}
 
 function needsBuild(options) {
   return !options.some((option) => option === "-h" || option === "--help" || option.startsWith("--build"));

@@ -105,11 +105,16 @@ function answers(port) {
 
 function greet(port) {
   const listen = "const s = new WebSocket(process.argv[1]); s.onmessage = (m) => console.log(m.data)";
+  const chat = `s.onopen = () => s.send(JSON.stringify({ type: "chat", data: { content: "Olá!" } }))`;
   console.log(`
 Ready on http://${HOST}:${port}. In another terminal, mint a token and connect:
 
   TOKEN=$(npm run -s token -- --sub ana)
   npx node -e '${listen}' "ws://${HOST}:${port}/api/v1/ws?token=$TOKEN"
+
+Or say something in a chat. Where no AGENT_URL is set, a demonstration answers:
+
+  npx node -e '${listen}; ${chat}' "ws://${HOST}:${port}/api/v1/ws/chat/1?token=$TOKEN"
 `);
 }
 

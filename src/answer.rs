@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use serde::Serialize;
+
 use crate::agent::{Agent, Event, Kind, Reader, demo};
 use crate::limits::Limits;
 use crate::moment::Millis;
@@ -11,6 +13,9 @@ const DEMO_PACE: u64 = 50;
 
 /// Milliseconds between two times that what was said is written down.
 const KEEPING: u64 = 2_000;
+
+/// Bytes of a frame of an answer beside its text, who speaks and what went wrong, at most: ids may have 128 each.
+const HEAD: u64 = 640;
 
 /// An answer that is on its way.
 #[derive(Debug)]
@@ -37,43 +42,26 @@ pub struct Answer {
 enum Source {
     /// From an agent, of which so many bytes have been read.
     Agent(Reader, usize),
-    /// From the demonstration, which says this next, then.
+    /// From the demonstration, which says this next, then. It always says the same, so nothing of it is written down.
     Demo(VecDeque<String>, Millis),
 }
 
 impl Answer {
-    /// The answer of an agent that is about to be asked. The platform, if it has bytes of it, gives them all again.
-    pub fn of_agent(kind: Kind, now: Millis, limits: &Limits) -> Self {
+    /// The answer of an agent that was asked then. The platform, if it has bytes of it, gives them all again.
+    pub fn of_agent(kind: Kind, asked: Millis, now: Millis, limits: &Limits) -> Self {
         let bytes = usize::try_from(limits.answer_bytes).unwrap_or(usize::MAX);
-        Self::new(Source::Agent(Reader::new(kind, bytes), 0), now)
+        Self { heard: now, written: now, ..Self::new(Source::Agent(Reader::new(kind, bytes), 0), asked) }
     }
 
-    /// The demonstration's answer to that question, of which so much has been said.
-    pub fn of_demo(question: &str, said: String, now: Millis) -> Self {
-        let mut bytes = 0;
-        let is_said = |piece: &String| {
-            bytes += piece.len();
-            bytes <= said.len()
-        };
-        let rest = demo::answer(question).into_iter().skip_while(is_said).collect();
-        let answer = Self::new(Source::Demo(rest, now), now);
-        Self { agent: demo::agent(), kept: said.len(), size: json_bytes(&said), text: said, ..answer }
+    /// The demonstration's answer to that question, which was asked then.
+    pub fn of_demo(question: &str, asked: Millis) -> Self {
+        Self::new(Source::Demo(demo::answer(question).into(), asked), asked)
     }
 
-    fn new(source: Source, now: Millis) -> Self {
+    fn new(source: Source, began: Millis) -> Self {
         let (agent, text) = (Agent::default(), String::new());
-        Self {
-            source,
-            agent,
-            text,
-            size: 0,
-            told: 0,
-            kept: 0,
-            began: now,
-            heard: now,
-            flushed: Millis(0),
-            written: now,
-        }
+        let (size, told, kept) = (0, 0, 0);
+        Self { source, agent, text, size, told, kept, began, heard: began, flushed: Millis(0), written: began }
     }
 
     /// Who says it.
@@ -114,13 +102,13 @@ impl Answer {
         }
     }
 
-    /// What the demonstration says by now.
+    /// What the demonstration says next, if it has said it by now.
     pub fn play(&mut self, now: Millis) -> Option<Event> {
         let Source::Demo(rest, due) = &mut self.source else { return None };
         if now < *due {
             return None;
         }
-        (*due, self.heard) = (now.plus(DEMO_PACE), now);
+        *due = due.plus(DEMO_PACE);
         let agent = demo::agent();
         Some(match rest.pop_front() {
             Some(text) => Event::Text { text, agent },
@@ -128,17 +116,18 @@ impl Answer {
         })
     }
 
-    /// Takes note of who speaks.
-    pub fn meet(&mut self, agent: Agent) {
-        if agent != Agent::default() {
+    /// Takes note of who speaks, unless that is more than a frame has space for.
+    pub fn meet(&mut self, agent: Agent, limits: &Limits) {
+        let fits = json_bytes(&agent) <= space(limits) / 4;
+        if agent != Agent::default() && fits {
             self.agent = agent;
         }
     }
 
     /// Adds to the text. `false`, if it has become too long.
     pub fn add(&mut self, text: &str, limits: &Limits) -> bool {
-        let size = self.size.saturating_add(json_bytes(text));
-        let fits = size <= limits.answer_bytes.min(limits.message_bytes / 2);
+        let size = self.size.saturating_add(json_bytes(&text));
+        let fits = size <= limits.answer_bytes.min(space(limits) / 2);
         if fits {
             self.text.push_str(text);
             self.size = size;
@@ -177,11 +166,16 @@ impl Answer {
 
     /// When to write more of the text down, if there is more.
     fn keeping(&self) -> Option<Millis> {
-        (self.kept < self.text.len()).then(|| self.written.plus(KEEPING))
+        let more = self.read().is_some() && self.kept < self.text.len();
+        more.then(|| self.written.plus(KEEPING))
     }
 
-    /// When the agent has said nothing for too long, or not come to an end.
-    pub fn runs_out(&self, limits: &Limits) -> Millis {
+    /// Whether the agent has said nothing for too long, or not come to an end.
+    pub fn has_run_out(&self, now: Millis, limits: &Limits) -> bool {
+        self.read().is_some() && self.runs_out(limits) <= now
+    }
+
+    fn runs_out(&self, limits: &Limits) -> Millis {
         self.heard.plus(limits.agent_silence).min(self.began.plus(limits.answer_time))
     }
 
@@ -195,7 +189,18 @@ impl Answer {
     }
 }
 
-/// How long a text is in JSON, without its quotes.
-fn json_bytes(text: &str) -> u64 {
-    serde_json::to_string(text).map_or(0, |json| json.len().saturating_sub(2) as u64)
+/// What an agent or a refusal says beside an answer, unless that is more than a frame has space for.
+pub fn brief<'a>(words: &'a str, limits: &Limits) -> Option<&'a str> {
+    (json_bytes(&words) <= space(limits) / 4).then_some(words)
+}
+
+/// How many bytes of JSON a frame has for what an agent says: half of it for the text, a quarter for who speaks, a
+/// quarter for what went wrong.
+const fn space(limits: &Limits) -> u64 {
+    limits.message_bytes.saturating_sub(HEAD)
+}
+
+/// How long something is in JSON, without its quotes or brackets.
+fn json_bytes(value: &impl Serialize) -> u64 {
+    serde_json::to_string(value).map_or(0, |json| json.len().saturating_sub(2) as u64)
 }

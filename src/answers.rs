@@ -57,13 +57,16 @@ impl<S: Sql> Answers<S> {
         let [id, question, asked, agent, text] = <[Value; 5]>::try_from(row).ok()?;
         let (id, text): (Id, String) = (id.text()?.parse().ok()?, text.text()?);
         let question: Question = serde_json::from_str(&question.text()?).ok()?;
-        let standing = match (asked.number(), config.agent.kind()) {
+        let standing = match (asked.number().map(Millis), config.agent.kind()) {
             (None, _) => Standing::Waiting,
-            (Some(_), None) => Standing::Running(Answer::of_demo(&question.content, text, now).into()),
-            (Some(_), Some(kind)) if streams.contains(&id) => {
-                Standing::Running(Answer::of_agent(kind, now, &config.limits).into())
+            // The demonstration writes nothing down: what is there, an agent said that is no longer set.
+            (Some(asked), None) if text.is_empty() => {
+                Standing::Running(Answer::of_demo(&question.content, asked).into())
             }
-            (Some(_), Some(_)) => Standing::Lost(text, serde_json::from_str(&agent.text()?).ok()?),
+            (Some(asked), Some(kind)) if streams.contains(&id) => {
+                Standing::Running(Answer::of_agent(kind, asked, now, &config.limits).into())
+            }
+            (Some(_), _) => Standing::Lost(text, serde_json::from_str(&agent.text()?).ok()?),
         };
         Some(Asked { id, question, standing })
     }

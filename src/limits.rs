@@ -40,7 +40,10 @@ pub struct Limits {
     pub unacked_bytes: u64,
     /// Characters of one message of a chat: 1,000, as many as the backend's agents take.
     pub chat_chars: u64,
-    /// Bytes of one answer, as JSON: 256 KiB, some 60,000 tokens. It is kept in memory and goes as one message.
+    /// Bytes of what an agent is to know beside a question: 64 KiB. It is stored with the question, in one row.
+    pub context_bytes: usize,
+    /// Bytes of one answer, as JSON: 256 KiB, some 60,000 tokens, or about half of [`Self::message_bytes`] if that is less.
+    /// It is kept in memory and goes as one message.
     pub answer_bytes: u64,
     /// Bytes of an agent's stream: 8 MiB, at some 300 for a token, of which 4 are text. It is kept until it ends.
     pub agent_bytes: usize,
@@ -149,6 +152,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
+    #[expect(clippy::too_many_lines, reason = "a line for each bound")]
     fn default() -> Self {
         Self {
             message_bytes: 1 << 20,
@@ -165,6 +169,7 @@ impl Default for Limits {
             unacked_messages: 1_000,
             unacked_bytes: 1 << 20,
             chat_chars: 1_000,
+            context_bytes: 64 << 10,
             answer_bytes: 256 << 10,
             agent_bytes: 8 << 20,
             answer_pause: 40,

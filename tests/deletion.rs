@@ -15,7 +15,7 @@ use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
 use cidadao_realtime::link::Call;
 use serde_json::json;
-use support::chats::{CHAT, code, invite, owner, refused, rename, service, stored, user};
+use support::sessions::{CHAT, code, invite, owner, refused, rename, service, stored, user};
 use support::world::World;
 
 const FOLLOWED: &str = "investigation:1";

@@ -18,7 +18,7 @@ use cidadao_realtime::sql::Sql;
 use jwt_compact::alg::{Hs256, Hs256Key};
 use jwt_compact::{AlgorithmExt, Claims, Header};
 use serde_json::{Value, json};
-use support::chats::{CHAT, code, described, dismiss, invite, owner, refused, rename, service, stored, user};
+use support::sessions::{CHAT, code, described, dismiss, invite, owner, refused, rename, service, stored, user};
 use support::world::{SECRET, World};
 
 fn world() -> World {

@@ -52,6 +52,12 @@ export class Call {
     await this.closed;
   }
 
+  /** Says that it is somewhere else. */
+  async redirect(status: number, location: string): Promise<void> {
+    this.#response.writeHead(status, { location }).end();
+    await this.closed;
+  }
+
   /** Begins to answer, and says nothing yet. Whatever is written does this first. */
   open(): void {
     if (this.#response.headersSent) return;

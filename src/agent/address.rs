@@ -42,7 +42,7 @@ impl Address {
         let set = |name| lookup(name).filter(|text| !text.is_empty());
         let Some(url) = set("AGENT_URL") else { return Ok(Self::Demo) };
         if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
-            return Err(format!("AGENT_URL must begin with https:// or http://, not {url:?}: nobody answers"));
+            return Err("AGENT_URL must begin with https:// or http://: nobody answers".to_owned());
         }
         let kind = match set("AGENT_KIND").as_deref() {
             None | Some("backend") => Kind::Backend,

@@ -27,14 +27,16 @@ pub(super) struct Stream {
 }
 
 impl Object {
-    /// Asks the agent, and hands the room what comes of it.
-    pub(super) async fn ask_agent(self: Rc<Self>, answer: Id, body: String) {
+    /// Asks the agent, and hands the room what comes of it. That it is being asked is known at once.
+    pub(super) fn ask_agent(self: Rc<Self>, answer: Id, body: String) -> impl Future<Output = ()> {
         let stream = Stream::default();
         let signal = stream.abort.signal();
         self.streams.borrow_mut().insert(answer.clone(), stream);
-        let last = self.read_agent(&answer, &body, &signal).await;
-        self.hand(&answer, Some(last)).await;
-        self.streams.borrow_mut().remove(&answer);
+        async move {
+            let last = self.read_agent(&answer, &body, &signal).await;
+            self.hand(&answer, Some(last)).await;
+            self.hush_agent(&answer);
+        }
     }
 
     /// Nobody waits for that answer any more.
@@ -64,6 +66,11 @@ impl Object {
         let config = config(&self.env);
         let Address::Remote(remote) = &config.agent else { return Err("no agent is set".into()) };
         Fetch::Request(request(remote, body)?).send_with_signal(signal).await
+    }
+
+    /// What has been read of each answer.
+    pub(super) fn read_so_far(&self) -> Vec<(Id, Vec<u8>)> {
+        self.streams.borrow().iter().map(|(answer, stream)| (answer.clone(), stream.bytes.clone())).collect()
     }
 
     /// Adds to what was read of an answer, if anybody still waits for it.

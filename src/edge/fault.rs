@@ -1,5 +1,5 @@
-//! Faults on purpose, in the tests' own build alone: `GET /fault/{room}/{panic|overflow|slow}`, or `entry` for the room. And
-//! `GET /fault/meter`: what the rooms have cost.
+//! Faults on purpose, in the tests' own build alone: `GET /fault/{room}/{panic|overflow|slow|lose}`, or `entry` for
+//! the room (but not to `lose` it). And `GET /fault/meter`: what the rooms have cost.
 
 use worker::{Env, Request, Response, Result};
 

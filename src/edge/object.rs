@@ -29,7 +29,7 @@ use crate::protocol::AUTO_RESPONSE;
 use crate::room::{self, Ask, Failure, Taken};
 use crate::session::Session;
 use crate::sql::StoreError;
-use crate::turn::{Effect, Errand, Farewell, Input, Outcome, Turn};
+use crate::turn::{Effect, Errand, Farewell, Heard, Input, Outcome, Turn};
 
 /// How long a room that failed is left alone, in milliseconds.
 const RECOVERY: u64 = 1_000;
@@ -100,6 +100,8 @@ impl DurableObject for Room {
                 let id: Id = serde_json::from_slice(&request.bytes().await?)?;
                 self.0.look(|room| room.status(&id, now())).await
             }
+            #[cfg(feature = "fault-injection")]
+            "/lose" => refuse(&self.0.lose()),
             #[cfg(feature = "fault-injection")]
             path => super::fault::strike(path).await,
             #[cfg(not(feature = "fault-injection"))]
@@ -229,8 +231,24 @@ impl Object {
         result
     }
 
-    /// One turn of the room: all that it writes is kept or none of it, and nobody hears of what was not kept.
+    /// One turn of the room, which is loaded if need be, and then reads again what agents have said so far.
     fn turn<T>(
+        self: &Rc<Self>,
+        act: impl FnOnce(&mut Loaded, &mut Turn) -> std::result::Result<T, Failure>,
+    ) -> std::result::Result<T, Refusal> {
+        let streams = if self.loaded.borrow().is_none() { self.read_so_far() } else { Vec::new() };
+        if !streams.is_empty() {
+            self.take_turn(|loaded, turn| {
+                let mut inputs =
+                    streams.into_iter().map(|(answer, bytes)| Input::Answered(answer, Heard::Bytes(bytes)));
+                Ok(inputs.try_for_each(|input| loaded.room.handle(turn, input))?)
+            })?;
+        }
+        self.take_turn(act)
+    }
+
+    /// All that it writes is kept or none of it, and nobody hears of what was not kept.
+    fn take_turn<T>(
         self: &Rc<Self>,
         act: impl FnOnce(&mut Loaded, &mut Turn) -> std::result::Result<T, Failure>,
     ) -> std::result::Result<T, Refusal> {
@@ -269,6 +287,13 @@ impl Object {
     fn lost(&self, error: StoreError) -> Refusal {
         self.losses.set(self.losses.get().wrapping_add(1));
         broken(Failure::Broken(error))
+    }
+
+    /// As if something had failed.
+    #[cfg(feature = "fault-injection")]
+    fn lose(&self) -> Refusal {
+        self.loaded.take();
+        self.lost(StoreError("provoked".to_owned()))
     }
 
     fn load(&self, moment: &mut Moment) -> std::result::Result<Loaded, Failure> {

@@ -43,7 +43,7 @@ impl Chat {
             ask: Option<bool>,
         }
         let Data { content, message, context, agent_id: agent, ask } = fields(data)?;
-        let content = content.or(message).filter(|content| !content.trim().is_empty());
+        let content = [content, message].into_iter().flatten().find(|content| !content.trim().is_empty());
         let content = content.ok_or_else(|| Reject::InvalidFrame.because("`data` holds what is said as `content`."))?;
         let context = context.map(|context| context.get().to_owned());
         Ok(Self { id: frame_id(id)?, content, context, agent, ask: ask.unwrap_or(true) })

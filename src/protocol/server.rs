@@ -216,6 +216,8 @@ pub struct ErrorData<'a> {
     file_id: Option<&'a Id>,
     #[serde(skip_serializing_if = "Option::is_none")]
     offset: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room: Option<&'a RoomName>,
 }
 
 impl<'a> ErrorData<'a> {
@@ -231,6 +233,7 @@ impl<'a> ErrorData<'a> {
             original_id: None,
             file_id: None,
             offset: None,
+            room: None,
         }
     }
 
@@ -238,6 +241,12 @@ impl<'a> ErrorData<'a> {
     #[must_use]
     pub const fn of(self, original_id: Option<&'a Id>) -> Self {
         Self { original_id, ..self }
+    }
+
+    /// It is about that room.
+    #[must_use]
+    pub const fn of_room(self, room: Option<&'a RoomName>) -> Self {
+        Self { room, ..self }
     }
 
     /// It is about a file, of which the bytes from that place on come next.

@@ -6,7 +6,7 @@ use super::{Failure, Room};
 use crate::agent::address::Address;
 use crate::agent::openai::{Role, Turn as Remark};
 use crate::agent::{Agent, Event, Kind, Stage};
-use crate::answer::Answer;
+use crate::answer::{Answer, brief};
 use crate::answers::{Asked, Standing};
 use crate::code::{Refusal, Reject};
 use crate::id::{ConnId, Id, Seq};
@@ -42,40 +42,48 @@ impl<S: Sql> Room<S> {
         for id in self.answers.lost() {
             self.finish(turn, &id, Status::Interrupted, None)?;
         }
-        let running: Vec<Id> = self.answers.running().map(|(id, ..)| id.clone()).collect();
-        running.iter().try_for_each(|id| self.go_on_with(turn, id))?;
+        self.under_way().iter().try_for_each(|id| self.advance(turn, id))?;
         let most = usize::try_from(self.limits().answers_at_once).unwrap_or(1);
         while let Some((id, question)) = self.answers.next(most) {
             self.ask(turn, &id, &question)?;
         }
+        // At last it is known how many there are, and so how long news wait.
+        let pause = self.answer_pause();
+        self.under_way().iter().try_for_each(|id| {
+            self.tell_news(turn, id, pause);
+            self.answers.keep(id, turn.moment.now)
+        })
+    }
+
+    fn under_way(&self) -> Vec<Id> {
+        self.answers.running().map(|(id, ..)| id.clone()).collect()
+    }
+
+    /// Does what time does to an answer: it has been waited for too long, or the demonstration has said more.
+    fn advance(&mut self, turn: &mut Turn, id: &Id) -> Result<(), StoreError> {
+        let (now, config) = (turn.moment.now, self.config.clone());
+        while let Some((_, answer)) = self.answers.get_mut(id) {
+            if answer.has_run_out(now, &config.limits) {
+                return self.fail(turn, id, &Reject::AgentTimeout.into());
+            }
+            let Some(event) = answer.play(now) else { return Ok(()) };
+            self.happened(turn, id, event)?;
+        }
         Ok(())
     }
 
-    fn go_on_with(&mut self, turn: &mut Turn, id: &Id) -> Result<(), StoreError> {
-        let (now, limits) = (turn.moment.now, &self.config.limits);
-        let Some((_, answer)) = self.answers.get_mut(id) else { return Ok(()) };
-        if answer.runs_out(limits) <= now {
-            return self.fail(turn, id, &Reject::AgentTimeout.into());
-        }
-        if let Some(event) = answer.play(now) {
-            self.happened(turn, id, event)?;
-        }
-        self.tell_news(turn, id, self.answer_pause());
-        self.answers.keep(id, now)
-    }
-
-    /// Asks whoever answers here.
+    /// Asks whoever answers here. What waits goes first: nobody hears of an answer before the question.
     fn ask(&mut self, turn: &mut Turn, id: &Id, question: &Question) -> Result<(), StoreError> {
+        self.flush_now(turn);
         let (now, config) = (turn.moment.now, self.config.clone());
-        let begin = match &config.agent {
-            Address::Demo => Answer::of_demo(&question.content, String::new(), now),
-            Address::Nobody => Answer::of_agent(Kind::Backend, now, &config.limits),
-            Address::Remote(remote) => Answer::of_agent(remote.kind, now, &config.limits),
+        let begin = match config.agent.kind() {
+            None => Answer::of_demo(&question.content, now),
+            Some(kind) => Answer::of_agent(kind, now, now, &config.limits),
         };
         self.answers.begin(id, begin, now)?;
         self.say_typing(turn, id, Some(Stage::Asking), None);
         match &config.agent {
-            Address::Demo => self.go_on_with(turn, id),
+            Address::Demo => self.advance(turn, id),
             Address::Nobody => self.fail(turn, id, &Reject::AgentUnavailable.into()),
             Address::Remote(remote) => {
                 let said = if remote.kind == Kind::OpenAi { self.recall(question)? } else { Vec::new() };
@@ -100,19 +108,20 @@ impl<S: Sql> Room<S> {
         let Some((_, answer)) = self.answers.get_mut(id) else { return Ok(()) };
         match event {
             Event::Text { text, agent } => {
-                answer.meet(agent);
+                answer.meet(agent, &config.limits);
                 if answer.add(&text, &config.limits) {
                     return Ok(());
                 }
                 self.fail(turn, id, &Reject::AgentFailed.because("The answer is longer than an answer may be."))
             }
             Event::Stage { stage, message, agent } => {
-                answer.meet(agent);
-                self.say_typing(turn, id, Some(stage), message.as_deref());
+                answer.meet(agent, &config.limits);
+                let message = message.as_deref().and_then(|message| brief(message, &config.limits));
+                self.say_typing(turn, id, Some(stage), message);
                 Ok(())
             }
             Event::Done { extra, agent } => {
-                answer.meet(agent);
+                answer.meet(agent, &config.limits);
                 self.complete(turn, id, Status::Completed, None, &extra)
             }
             Event::Failed(message) => self.fail(turn, id, &Reject::AgentFailed.because(message)),
@@ -120,6 +129,10 @@ impl<S: Sql> Room<S> {
     }
 
     fn fail(&mut self, turn: &mut Turn, id: &Id, refusal: &Refusal) -> Result<(), StoreError> {
+        let refusal = match brief(&refusal.message, self.limits()) {
+            Some(_) => refusal,
+            None => &Refusal::from(refusal.reject),
+        };
         self.finish(turn, id, Status::Failed, Some(refusal))
     }
 
@@ -159,14 +172,23 @@ impl<S: Sql> Room<S> {
             Err(Failure::Refused(_)) => self.put(turn, &said(&Map::new()), id),
             put => put,
         }
-        .or_else(|failure| match failure {
-            Failure::Refused(refusal) => Err(StoreError(refusal.to_string())),
-            Failure::Broken(error) => Err(error),
-        })
+        .map_err(|failure| match failure {
+            Failure::Refused(refusal) => StoreError(refusal.to_string()),
+            Failure::Broken(error) => error,
+        })?;
+        // It does not wait: who comes meanwhile would hear of it without a chunk, and its like may know chunks alone.
+        self.flush_now(turn);
+        Ok(())
     }
 
+    /// Puts an answer into the log, under its id unless a publisher has used that.
     fn put(&mut self, turn: &mut Turn, said: &Said<'_>, id: &Id) -> Result<(), Failure> {
-        self.post(turn, Draft::new(said.kind(), said, id.clone()), None).map(drop)
+        let taken = self.post(turn, Draft::new(said.kind(), said, id.clone()), None)?;
+        if taken.duplicate {
+            let id = Id::from(turn.moment.uuid());
+            self.post(turn, Draft::new(said.kind(), said, id), None)?;
+        }
+        Ok(())
     }
 
     /// Tells what is new of an answer, if it is time. Who has not heard it from its beginning hears all of it.

@@ -1,6 +1,7 @@
 //! What people say in a chat.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::{Failure, Room, Taken};
 use crate::code::{Refusal, Reject};
@@ -17,19 +18,6 @@ struct Said<'a> {
     role: &'static str,
     content: &'a str,
     user_id: &'a Id,
-}
-
-/// A message of the log, as far as it tells who wrote it.
-#[derive(Deserialize)]
-struct Written {
-    #[serde(rename = "type")]
-    kind: String,
-    data: Author,
-}
-
-#[derive(Deserialize)]
-struct Author {
-    user_id: Option<Id>,
 }
 
 impl<S: Sql> Room<S> {
@@ -56,11 +44,16 @@ impl<S: Sql> Room<S> {
         if let Some(seq) = self.log.find(&id)? {
             return self.said_before(&user, id, seq);
         }
+        if self.answers.find(|asked| asked.id == id).is_some() {
+            return Err(Refusal::from(Reject::IdTaken).into());
+        }
         self.check_chat(&chat)?;
         let said = Said { role: "user", content: &chat.content, user_id: &user };
         let taken = self.post(turn, Draft::new("chat", &said, id), Some(conn))?;
+        self.stopped_typing(turn, &user);
         if let (true, Some(seq)) = (chat.ask, taken.seq) {
             let Chat { content, context, agent, .. } = chat;
+            self.note_question(turn, &content)?;
             let question = Question { id: taken.id.clone(), seq, user, content, context, agent };
             self.answers.add(Id::from(turn.moment.uuid()), question)?;
         }
@@ -75,10 +68,13 @@ impl<S: Sql> Room<S> {
         self.peers.get(&conn).map(|peer| peer.session.user.clone()).ok_or_else(|| Reject::Internal.into())
     }
 
-    fn check_chat(&self, Chat { content, ask, .. }: &Chat) -> Result<(), Refusal> {
-        let (most, questions) = (self.limits().chat_chars, self.limits().questions);
+    fn check_chat(&self, Chat { content, context, ask, .. }: &Chat) -> Result<(), Refusal> {
+        let (most, questions, bytes) = (self.limits().chat_chars, self.limits().questions, self.limits().context_bytes);
         if content.chars().count() as u64 > most {
             return Err(Reject::TooLarge.because(format!("A message of a chat has at most {most} characters.")));
+        }
+        if context.as_ref().is_some_and(|context| context.len() > bytes) {
+            return Err(Reject::TooLarge.because(format!("The context of a question has at most {bytes} bytes.")));
         }
         if *ask && self.answers.count() >= questions {
             return Err(Reject::TooManyQuestions.because(format!("{questions} questions wait for an answer.")));
@@ -86,12 +82,10 @@ impl<S: Sql> Room<S> {
         Ok(())
     }
 
-    /// The log has a message of that id: it is this one, unless somebody else wrote it.
+    /// The log has, or had, a message of that id: it is this one, unless it can be seen that somebody else wrote it.
     fn said_before(&self, user: &Id, id: Id, seq: Seq) -> Result<Taken, Failure> {
         let entries = self.log.after(Seq(seq.0.saturating_sub(1)), seq, 1, usize::MAX)?;
-        let written = entries.first().and_then(|entry| serde_json::from_str::<Written>(&entry.frame).ok());
-        let own = |Written { kind, data }: &Written| kind == "chat" && data.user_id.as_ref() == Some(user);
-        match entries.is_empty() || written.is_some_and(|written| own(&written)) {
+        match entries.first().is_none_or(|entry| is_of(&entry.frame, user)) {
             true => Ok(Taken { id, seq: Some(seq), duplicate: true }),
             false => Err(Refusal::from(Reject::IdTaken).into()),
         }
@@ -115,9 +109,16 @@ impl<S: Sql> Room<S> {
             Which::To(id) => asked.question.id == *id,
         });
         let asked = asked.ok_or_else(|| Reject::NotFound.because("No such answer is under way."))?;
-        match asked.question.user == user {
+        match asked.question.user == user || self.owns(&user) {
             true => Ok(asked.id.clone()),
             false => Err(Reject::Forbidden.because("Only who asked, or whose session it is, may stop an answer.")),
         }
     }
+}
+
+/// Whether a message of the log is what that user said.
+fn is_of(frame: &str, user: &Id) -> bool {
+    let written: Value = serde_json::from_str(frame).unwrap_or_default();
+    let author = written.get("data").and_then(|data| data.get("user_id"));
+    written.get("type").is_some_and(|kind| kind == "chat") && author.is_some_and(|author| author == user.as_str())
 }

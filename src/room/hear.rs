@@ -29,7 +29,7 @@ impl<S: Sql> Room<S> {
     ) -> Result<(), StoreError> {
         let Some(peer) = self.peers.get(&conn) else { return Ok(()) };
         if let Err(refusal) = grants::check(peer.session.rooms.as_ref(), room) {
-            self.refuse(turn, conn, &refusal, Some("subscribe"));
+            self.refuse_room(turn, conn, &refusal, room);
             return Ok(());
         }
         if *room == self.name {
@@ -57,7 +57,7 @@ impl<S: Sql> Room<S> {
         match self.subscriptions.add(room, conn, want) {
             Ok(()) => self.begin(turn, conn, room),
             Err(reject) => {
-                self.refuse(turn, conn, &reject.into(), Some("subscribe"));
+                self.refuse_room(turn, conn, &reject.into(), room);
                 Ok(())
             }
         }
@@ -245,7 +245,7 @@ impl<S: Sql> Room<S> {
             self.subscriptions.read_at(room, conn, turn.moment.now.plus(PAUSE));
             return Ok(());
         }
-        self.refuse(turn, conn, &Reject::Unavailable.into(), Some("subscribe"));
+        self.refuse_room(turn, conn, &Reject::Unavailable.into(), room);
         self.fall_back(turn, conn, room)
     }
 

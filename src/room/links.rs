@@ -100,7 +100,7 @@ impl<S: Sql> Room<S> {
             Some(Answer::Following { .. }) => {}
             _ => {
                 for conn in self.subscriptions.refused(room, asked, turn.moment.now) {
-                    self.refuse(turn, conn, &Reject::Unavailable.into(), Some("subscribe"));
+                    self.refuse_room(turn, conn, &Reject::Unavailable.into(), room);
                 }
             }
         }

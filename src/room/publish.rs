@@ -1,6 +1,6 @@
 //! How messages get into the log and out to the sockets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use serde::Serialize;
@@ -142,12 +142,19 @@ impl<S: Sql> Room<S> {
         Ok(())
     }
 
+    /// Sends what waits, if anything does.
+    pub(super) fn flush_now(&mut self, turn: &mut Turn) {
+        if self.batch.deadline().is_some() {
+            self.flush(turn);
+        }
+    }
+
     /// Sends all that waits to everybody who has missed nothing before, and opens the next window.
     pub(super) fn flush(&mut self, turn: &mut Turn) {
         let messages = self.batch.take(turn.moment.now, self.peers.len(), &self.config.limits);
         let live = self.peers.values().filter(|peer| peer.is_live()).map(|peer| peer.session.conn);
-        let wrote = |conn: &ConnId| messages.iter().any(|message| message.from == Some(*conn));
-        let (authors, readers): (Vec<ConnId>, Vec<ConnId>) = live.partition(wrote);
+        let wrote: BTreeSet<ConnId> = messages.iter().filter_map(|message| message.from).collect();
+        let (authors, readers): (Vec<ConnId>, Vec<ConnId>) = live.partition(|conn| wrote.contains(conn));
         self.spread(turn, readers, &frames(&messages, None));
         for author in authors {
             self.spread(turn, vec![author], &frames(&messages, Some(author)));

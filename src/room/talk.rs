@@ -219,6 +219,11 @@ impl<S: Sql> Room<S> {
         self.tell(turn, [conn], &ServerFrame::Error(ErrorData::new(refusal, original_type)));
     }
 
+    /// Refuses to let a connection hear a room.
+    pub(super) fn refuse_room(&self, turn: &mut Turn, conn: ConnId, refusal: &Refusal, room: &RoomName) {
+        self.tell(turn, [conn], &ServerFrame::Error(ErrorData::new(refusal, Some("subscribe")).of_room(Some(room))));
+    }
+
     /// Refuses a frame that has an id of its own.
     pub(super) fn refuse_named(&self, turn: &mut Turn, conn: ConnId, refusal: &Refusal, kind: &str, id: Option<&Id>) {
         self.tell(turn, [conn], &ServerFrame::Error(ErrorData::new(refusal, Some(kind)).of(id)));

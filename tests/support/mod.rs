@@ -13,5 +13,7 @@ pub(crate) mod chats;
 pub(crate) mod files;
 pub(crate) mod people;
 pub(crate) mod random;
+pub(crate) mod sessions;
 pub(crate) mod sql;
+pub(crate) mod talkers;
 pub(crate) mod world;

@@ -20,7 +20,7 @@ use cidadao_realtime::protocol::{ErrorData, ServerFrame};
 use cidadao_realtime::room::{Counts, Failure, Room, Taken};
 use cidadao_realtime::session::Session;
 use cidadao_realtime::sql::StoreError;
-use cidadao_realtime::turn::{Effect, Farewell, Input, Turn};
+use cidadao_realtime::turn::{Effect, Farewell, Heard, Input, Turn};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -397,8 +397,25 @@ impl World {
         self.turn(room, |room, turn| Ok(room.handle(turn, input)?))
     }
 
-    /// One turn: all that it writes is kept or none of it, and nobody hears of what was not kept.
+    /// One turn of a room, which is loaded if need be, and then reads again what agents have said so far.
     fn turn<T>(
+        &mut self,
+        name: &RoomName,
+        act: impl FnOnce(&mut Room<Sqlite>, &mut Turn) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let streams = if self.place(name).room.is_none() { self.agents.read_so_far(name) } else { Vec::new() };
+        if !streams.is_empty() {
+            self.take_turn(name, |room, turn| {
+                let mut inputs =
+                    streams.into_iter().map(|(answer, bytes)| Input::Answered(answer, Heard::Bytes(bytes)));
+                Ok(inputs.try_for_each(|input| room.handle(turn, input))?)
+            })?;
+        }
+        self.take_turn(name, act)
+    }
+
+    /// All that it writes is kept or none of it, and nobody hears of what was not kept.
+    fn take_turn<T>(
         &mut self,
         name: &RoomName,
         act: impl FnOnce(&mut Room<Sqlite>, &mut Turn) -> Result<T, Failure>,

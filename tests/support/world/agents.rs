@@ -6,6 +6,7 @@ use std::rc::Rc;
 use cidadao_realtime::code::Reject;
 use cidadao_realtime::config::Config;
 use cidadao_realtime::id::{Id, RoomName};
+use cidadao_realtime::limits::Limits;
 use cidadao_realtime::turn::{Heard, Input};
 use serde_json::{Value, json};
 
@@ -39,6 +40,11 @@ impl Agents {
         streams.map(|(answer, _)| answer.clone()).collect()
     }
 
+    pub(super) fn read_so_far(&self, room: &RoomName) -> Vec<(Id, Vec<u8>)> {
+        let streams = self.streams.iter().filter(|(_, (owner, _))| owner == room);
+        streams.map(|(answer, (_, bytes))| (answer.clone(), bytes.clone())).collect()
+    }
+
     pub(super) fn die(&mut self, room: &RoomName) {
         self.streams.retain(|_, (owner, _)| owner != room);
     }
@@ -51,10 +57,14 @@ impl World {
         let parsed =
             Config::parse(|name| (name == "JWT_SECRET_KEY").then(|| super::SECRET.to_owned()).or_else(|| value(name)));
         assert_eq!(parsed.problems, Vec::<String>::new());
-        let limits = cidadao_realtime::limits::Limits {
-            answers_at_once: parsed.limits.answers_at_once,
-            chat_chars: parsed.limits.chat_chars,
-            ..self.config.limits.clone()
+        let set = |name: &str, to: u64, before: u64| if value(name).is_some() { to } else { before };
+        let (new, old) = (&parsed.limits, &self.config.limits);
+        let limits = Limits {
+            agent_silence: set("AGENT_TIMEOUT_MS", new.agent_silence, old.agent_silence),
+            answers_at_once: set("AGENT_CONCURRENCY", new.answers_at_once, old.answers_at_once),
+            chat_chars: set("CHAT_MAX_CHARS", new.chat_chars, old.chat_chars),
+            message_bytes: set("MAX_MESSAGE_BYTES", new.message_bytes, old.message_bytes),
+            ..old.clone()
         };
         self.config = Rc::new(Config { limits, files: true, chat_access: self.config.chat_access, ..parsed });
     }
