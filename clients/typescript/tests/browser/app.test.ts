@@ -108,7 +108,7 @@ describe("the React example", { skip }, () => {
     await call.done();
     await reads(page, ".answer p", "Sim.");
     await page.locator('.said[data-status="sent"]').waitFor();
-    assert.equal(await page.getByRole("alert").count(), 0);
+    await page.getByRole("alert").waitFor({ state: "detached" });
     const said = (await stage.log("/chat/offline")).filter(({ type }) => type === "chat");
     assert.equal(said.length, 1);
   });
