@@ -263,6 +263,7 @@ export class ChatStore extends Store<ChatSnapshot> {
   }
 
   #filled(messages: readonly Message[], isAgain: boolean): void {
+    this.#error = undefined;
     if (isAgain) this.#log.replace(messages);
     else for (const message of messages) this.#log.add(message);
     this.changed();

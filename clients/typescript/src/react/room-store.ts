@@ -115,6 +115,7 @@ export class RoomStore extends Store<RoomSnapshot> {
   }
 
   #filled(messages: readonly Message[], isAgain: boolean): void {
+    this.#error = undefined;
     const newer = isAgain ? this.#log.sinceCut() : [];
     if (isAgain) this.#log.clear();
     for (const message of [...messages, ...newer]) this.#log.add(message);

@@ -97,7 +97,7 @@ describe("the React example", { skip }, () => {
     await live(page);
     stage.network.cut();
     await ana.context.setOffline(true);
-    await page.getByRole("alert").waitFor();
+    await page.locator(".banner").waitFor();
     await page.getByLabel("Mensagem", { exact: true }).fill("Ainda aqui?");
     await page.getByRole("button", { name: "Enviar", exact: true }).click();
     await page.locator('.said[data-status="sending"]').waitFor();
