@@ -214,7 +214,7 @@ test("bad frames are refused with a code, and the connection goes on", async () 
     [{ type: "chat_cancel" }, "INVALID_FRAME"],
     [{ type: "chat_cancel", data: { message_id: "a", reply_to: "b" } }, "INVALID_FRAME"],
     [{ type: "chat_cancel", data: { reply_to: "m-1" } }, "NOT_FOUND"],
-    [new Uint8Array(20), "BINARY_NOT_SUPPORTED"],
+    [new Uint8Array(20), "INVALID_FILE"],
   ] as const) {
     const { type, data } = await ana.client.ask(frame);
     assert.deepEqual([type, data.code], ["error", code], JSON.stringify(frame));

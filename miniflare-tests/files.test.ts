@@ -9,7 +9,7 @@ import { TestWorker } from "./support/worker.ts";
 
 let worker: TestWorker;
 before(async () => {
-  worker = await TestWorker.start();
+  worker = await TestWorker.start({ settings: { CHAT_ACCESS: "open" } });
 });
 after(() => worker[Symbol.asyncDispose]());
 
@@ -86,7 +86,7 @@ async function refusal(response: Response): Promise<[number, string]> {
 
 test("20 MB with a cut, a sleep and a restart in their middle arrive as they were sent", async () => {
   const bytes = pdf(20_000_000);
-  const own = await TestWorker.start();
+  const own = await TestWorker.start({ settings: { CHAT_ACCESS: "open" } });
   await using _ = own;
   let client = await open("large", "ana", own);
   const confirmed = await send(client, "f", bytes, 6_000_000);
@@ -209,6 +209,24 @@ test("who may not hear the chat has none of its files", async () => {
   const claims = { sub: "bia", rooms: ["chat:other"] };
   assert.deepEqual(await refusal(await get("closed", "f", {}, claims)), [403, "FORBIDDEN"]);
   assert.deepEqual(await refusal(await fetch(path("closed", "f"))), [401, "INVALID_TOKEN"]);
+});
+
+test("the files of a session are its owner's, and of who was invited", async () => {
+  const own = await TestWorker.start();
+  await using _ = own;
+  using _ana = await open("hers", "ana", own);
+  const session = own.url("/api/v1/ws/chat/hers");
+  const as = (sub: string, path: string, init: RequestInit = {}) =>
+    fetch(`${session}/${path}`, { ...init, headers: { authorization: `Bearer ${own.token({ sub })}` } });
+  const file = { method: "PUT", body: new Uint8Array(pdf(1_000)) };
+  assert.equal((await as("ana", "files/f", file)).status, 200);
+  assert.deepEqual(await refusal(await as("bia", "files/f")), [403, "FORBIDDEN"]);
+  assert.deepEqual(await refusal(await as("bia", "files/g", file)), [403, "FORBIDDEN"]);
+  assert.equal((await as("ana", "participants/bia", { method: "PUT" })).status, 200);
+  assert.equal((await as("bia", "files/f")).status, 200);
+  assert.equal((await as("bia", "files/g", file)).status, 200);
+  assert.equal((await as("ana", "", { method: "DELETE" })).status, 200);
+  assert.deepEqual(await refusal(await as("ana", "files/f")), [404, "NOT_FOUND"]);
 });
 
 test("without a bucket files are refused, and all else works", async () => {

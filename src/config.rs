@@ -4,10 +4,10 @@ use std::ops::RangeInclusive;
 
 use crate::agent::address::Address;
 use crate::auth::{self, Claims, Keys};
+use crate::files::sniff;
 use crate::limits::Limits;
 use crate::moment::Millis;
 use crate::origin::Origins;
-use crate::sniff;
 
 /// One setting: its name, what it is when unset, and what it means.
 pub struct Setting {
@@ -153,15 +153,31 @@ impl Config {
     /// Reads the settings through `lookup`. It never fails: what is wrong is said in `problems` and the safe value holds.
     pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let mut config = Self::default();
-        match Keys::parse(lookup("JWT_SECRET_KEY").as_deref()) {
-            Ok(keys) => config.keys = Some(keys),
-            Err(problem) => config.problems.push(problem),
+        config.keys = config.or_problem(Keys::parse(lookup("JWT_SECRET_KEY").as_deref()));
+        config.read_numbers(&lookup);
+        let agent = config.or_problem(Address::parse(&lookup));
+        config.agent = agent.unwrap_or(Address::Nobody);
+        if let Some(list) = lookup("FILE_TYPES") {
+            config.read_file_types(&list);
         }
-        for (name, limit, unit, range) in numbers(&mut config.limits) {
+        config.read_origins(&lookup("ALLOWED_ORIGINS").unwrap_or_default());
+        let access = [("owner", ChatAccess::Owner), ("open", ChatAccess::Open)];
+        config.chat_access = config.one_of("CHAT_ACCESS", lookup("CHAT_ACCESS"), access, ChatAccess::Owner);
+        let (name, either) = ("REQUIRE_ROOM_GRANTS", [("true", true), ("false", false)]);
+        config.require_room_grants = lookup(name).is_some_and(|text| config.one_of(name, Some(text), either, true));
+        config
+    }
+
+    fn or_problem<T>(&mut self, result: Result<T, String>) -> Option<T> {
+        result.map_err(|problem| self.problems.push(problem)).ok()
+    }
+
+    fn read_numbers(&mut self, lookup: impl Fn(&str) -> Option<String>) {
+        for (name, limit, unit, range) in numbers(&mut self.limits) {
             let Some(text) = lookup(name) else { continue };
             match text.parse::<u64>() {
                 Ok(number) if range.contains(&number) => *limit = number.saturating_mul(unit),
-                _ => config.problems.push(format!(
+                _ => self.problems.push(format!(
                     "{name} must be {} to {}, not {text:?}: {} holds",
                     range.start(),
                     range.end(),
@@ -169,41 +185,32 @@ impl Config {
                 )),
             }
         }
-        match Address::parse(&lookup) {
-            Ok(agent) => config.agent = agent,
-            Err(problem) => {
-                config.agent = Address::Nobody;
-                config.problems.push(problem);
-            }
+    }
+
+    fn read_file_types(&mut self, list: &str) {
+        let types = list.split(',').map(|media_type| media_type.trim().to_ascii_lowercase());
+        let types = types.filter(|media_type| !media_type.is_empty());
+        let (known, unknown): (Vec<_>, Vec<_>) = types.partition(|media_type| sniff::is_known(media_type));
+        self.file_types = known;
+        let problem = |media_type| format!("FILE_TYPES: {media_type:?} cannot be told by its bytes: it is ignored");
+        self.problems.extend(unknown.into_iter().map(problem));
+    }
+
+    fn read_origins(&mut self, list: &str) {
+        let (origins, bad) = Origins::parse(list);
+        self.origins = origins;
+        self.problems.extend(bad.iter().map(|invalid| format!("ALLOWED_ORIGINS: {invalid}: it is ignored")));
+    }
+
+    /// What a setting says of two things; without it, or if it says something else, the safe one.
+    fn one_of<T: Copy>(&mut self, name: &str, text: Option<String>, choices: [(&str, T); 2], safe: T) -> T {
+        let Some(text) = text else { return safe };
+        if let Some((_, choice)) = choices.iter().find(|(word, _)| *word == text) {
+            return *choice;
         }
-        if let Some(list) = lookup("FILE_TYPES") {
-            let types = list.split(',').map(|media_type| media_type.trim().to_ascii_lowercase());
-            let types = types.filter(|media_type| !media_type.is_empty());
-            let (known, unknown): (Vec<_>, Vec<_>) = types.partition(|media_type| sniff::is_known(media_type));
-            config.file_types = known;
-            let problem = |media_type| format!("FILE_TYPES: {media_type:?} cannot be told by its bytes: it is ignored");
-            config.problems.extend(unknown.into_iter().map(problem));
-        }
-        let (origins, bad) = Origins::parse(&lookup("ALLOWED_ORIGINS").unwrap_or_default());
-        config.origins = origins;
-        config.problems.extend(bad.iter().map(|invalid| format!("ALLOWED_ORIGINS: {invalid}: it is ignored")));
-        config.chat_access = match lookup("CHAT_ACCESS").as_deref() {
-            None | Some("owner") => ChatAccess::Owner,
-            Some("open") => ChatAccess::Open,
-            Some(text) => {
-                config.problems.push(format!("CHAT_ACCESS must be owner or open, not {text:?}: owner holds"));
-                ChatAccess::Owner
-            }
-        };
-        config.require_room_grants = match lookup("REQUIRE_ROOM_GRANTS").as_deref() {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(text) => {
-                config.problems.push(format!("REQUIRE_ROOM_GRANTS must be true or false, not {text:?}: true holds"));
-                true
-            }
-        };
-        config
+        let [(one, _), (other, _)] = choices;
+        self.problems.push(format!("{name} must be {one} or {other}, not {text:?}: {one} holds"));
+        safe
     }
 }
 

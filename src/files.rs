@@ -1,13 +1,18 @@
 //! The files of a chat: what their senders say of them, what is written of those that are there, where their bytes are.
 
+pub mod discards;
+pub mod download;
+pub mod sniff;
+pub mod uploads;
+
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use crate::code::{Refusal, Reject};
 use crate::config::Config;
+use crate::files::sniff::{Kind, Seen};
 use crate::id::{Epoch, Id, RoomName, Seq};
 use crate::protocol::Announcement;
-use crate::sniff::{self, Kind, Seen};
 use crate::sql::{Sql, StoreError, Value, one};
 
 /// What an id may hold and a path may not.

@@ -6,7 +6,6 @@
 //! A newcomer reads [`protocol`], [`room`] and then whatever is of interest.
 
 pub mod agent;
-pub mod answer;
 pub mod answers;
 pub mod asker;
 pub mod auth;
@@ -15,9 +14,7 @@ pub mod chat_session;
 pub mod code;
 pub mod config;
 pub mod connections;
-pub mod discards;
 pub mod disconnect;
-pub mod download;
 #[cfg(target_arch = "wasm32")]
 mod edge;
 pub mod files;
@@ -42,16 +39,13 @@ pub mod peer;
 pub mod presence;
 pub mod protocol;
 pub mod query;
-pub mod question;
 pub mod reach;
 pub mod room;
 pub mod route;
 mod schema;
 pub mod session;
-pub mod sniff;
 pub mod sql;
 pub mod subscriptions;
 pub mod tickets;
 pub mod turn;
 pub mod typing;
-pub mod uploads;

@@ -152,6 +152,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
+    #[expect(clippy::too_many_lines, reason = "a line for each bound")]
     fn default() -> Self {
         Self {
             message_bytes: 1 << 20,

@@ -28,8 +28,9 @@ use crate::chat_session::ChatSession;
 use crate::code::Refusal;
 use crate::config::Config;
 use crate::connections::Connections;
-use crate::discards::Discards;
 use crate::files::Files;
+use crate::files::discards::Discards;
+use crate::files::uploads::Uploads;
 use crate::followers::Followers;
 use crate::id::{ConnId, Epoch, Id, Kind, RoomName, Seq};
 use crate::limits::Limits;
@@ -45,7 +46,6 @@ use crate::subscriptions::Subscriptions;
 use crate::tickets::Tickets;
 use crate::turn::{Input, Turn};
 use crate::typing::Typing;
-use crate::uploads::Uploads;
 
 pub use files::{Ask, Held, Permit, Place, Told};
 

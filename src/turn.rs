@@ -3,11 +3,11 @@
 use std::rc::Rc;
 
 use crate::code::{CloseCode, Reject};
+use crate::files::sniff::Seen;
 use crate::id::{ConnId, Id, RoomName};
 use crate::link::{Answer, Call};
 use crate::moment::{Millis, Moment};
 use crate::session::Session;
-use crate::sniff::Seen;
 
 /// What can happen to a room.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ pub enum Errand {
         /// The beginning.
         prefix: String,
     },
-    /// Put an upload's bytes there, one part after the other, as [`crate::uploads::part`] reads them.
+    /// Put an upload's bytes there, one part after the other, as [`crate::files::uploads::part`] reads them.
     Store {
         /// The upload.
         handle: u32,

@@ -15,7 +15,7 @@ use cidadao_realtime::id::Id;
 use cidadao_realtime::limits::Limits;
 use serde_json::{Value, json};
 use support::chats::{
-    ROOM, Screen, Shown, answered, ask, chunks, connect_agent, ends, last_asked, pairs, say, told, with, world,
+    ROOM, Screen, Shown, answered, ask, chunks, connect_agent, ends, last_asked, pairs, told, with, world,
 };
 use support::world::World;
 

@@ -9,8 +9,9 @@
 use cidadao_realtime::auth::{Keys, read_ticket, verify};
 use cidadao_realtime::config::Config;
 use cidadao_realtime::disconnect::Disconnect;
-use cidadao_realtime::download::{self, Conditions};
 use cidadao_realtime::files::Offer;
+use cidadao_realtime::files::download::{self, Conditions};
+use cidadao_realtime::files::sniff::{Inspection, Kind};
 use cidadao_realtime::gate::{Request, admit};
 use cidadao_realtime::id::RoomName;
 use cidadao_realtime::limits::Limits;
@@ -23,7 +24,6 @@ use cidadao_realtime::query::Query;
 use cidadao_realtime::room::{Ask, Held};
 use cidadao_realtime::route::Route;
 use cidadao_realtime::session::Session;
-use cidadao_realtime::sniff::{Inspection, Kind};
 use jwt_compact::alg::{Hs256, Hs256Key};
 use jwt_compact::{AlgorithmExt, Claims, Header};
 use serde_json::json;

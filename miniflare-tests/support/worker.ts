@@ -97,7 +97,8 @@ export class TestWorker implements AsyncDisposable {
 
   /** Publishes, as a service unless another token is given. */
   async publish(path: string, messages: unknown, token = this.token({ role: "service" })): Promise<Posted> {
-    const body = typeof messages === "string" || messages instanceof Uint8Array ? messages : JSON.stringify(messages);
+    const isRaw = typeof messages === "string" || messages instanceof Uint8Array;
+    const body = isRaw ? (messages as string | Uint8Array<ArrayBuffer>) : JSON.stringify(messages);
     const headers = { authorization: `Bearer ${token}` };
     const response = await fetch(this.url(`/api/v1/ws${path}/messages`), { method: "POST", headers, body });
     return { status: response.status, body: await response.json() };

@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 
 use super::openai::Turn;
 use super::{Kind, backend, openai};
+use crate::answers::question::Question;
 use crate::id::Id;
-use crate::question::Question;
 
 /// Which model is asked for, if nothing is set.
 const MODEL: &str = "gpt-4o-mini";

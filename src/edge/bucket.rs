@@ -6,9 +6,9 @@ use std::rc::Rc;
 use futures_util::stream::{Stream, StreamExt, try_unfold};
 use worker::{Bucket, Env, Error, FixedLengthStream, HttpMetadata, Result, SqlStorage};
 
-use crate::sniff::{Inspection, Seen};
+use crate::files::sniff::{Inspection, Seen};
+use crate::files::uploads;
 use crate::turn::{Errand, Outcome};
-use crate::uploads;
 
 /// The binding of the bucket in wrangler.toml.
 const FILES: &str = "FILES";

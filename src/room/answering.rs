@@ -6,13 +6,13 @@ use super::{Failure, Room};
 use crate::agent::address::Address;
 use crate::agent::openai::{Role, Turn as Remark};
 use crate::agent::{Agent, Event, Kind, Stage};
-use crate::answer::{Answer, brief};
+use crate::answers::answer::{Answer, brief};
+use crate::answers::question::Question;
 use crate::answers::{Asked, Standing};
 use crate::code::{Refusal, Reject};
 use crate::id::{ConnId, Id, Seq};
 use crate::message::Draft;
 use crate::protocol::{About, Fault, Said, Status};
-use crate::question::Question;
 use crate::sql::{Sql, StoreError};
 use crate::turn::{Heard, Turn};
 

@@ -4,11 +4,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Failure, Room, Taken};
+use crate::answers::question::Question;
 use crate::code::{Refusal, Reject};
 use crate::id::{ConnId, Id, Kind, Seq};
 use crate::message::Draft;
 use crate::protocol::{Chat, ServerFrame, Status, Which};
-use crate::question::Question;
 use crate::sql::{Sql, StoreError};
 use crate::turn::Turn;
 

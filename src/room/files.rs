@@ -3,10 +3,10 @@
 use super::{Failure, Room};
 use crate::asker::Asker;
 use crate::code::{Refusal, Reject};
+use crate::files::sniff::Seen;
 use crate::files::{self, Complete, File, Offer, invalid};
 use crate::id::{Epoch, Id};
 use crate::protocol::ServerFrame;
-use crate::sniff::Seen;
 use crate::sql::{Sql, StoreError};
 use crate::turn::{Errand, Outcome, Turn};
 use serde::{Deserialize, Serialize};

@@ -2,13 +2,13 @@
 
 use super::{Failure, Room};
 use crate::code::{Refusal, Reject};
+use crate::files::sniff;
+use crate::files::uploads::Upload;
 use crate::files::{self, Offer, invalid};
 use crate::id::{ConnId, Id, Kind};
 use crate::protocol::{Announcement, ErrorData, Part, ServerFrame};
-use crate::sniff;
 use crate::sql::{Sql, StoreError};
 use crate::turn::{Errand, Turn};
-use crate::uploads::Upload;
 
 /// What is to be taken of a part: those of its bytes that are not here yet.
 struct News {

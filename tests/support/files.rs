@@ -1,7 +1,7 @@
 //! Files that people send, and what a chat keeps of them.
 
+use cidadao_realtime::files::sniff::Inspection;
 use cidadao_realtime::id::ConnId;
-use cidadao_realtime::sniff::Inspection;
 use serde_json::{Value, json};
 
 use super::world::World;

@@ -36,7 +36,7 @@ pub enum Kind {
     Pptx,
     /// A picture that can hold programs.
     Svg,
-    /// UTF-8 without control characters.
+    /// Bytes without control characters: tables of public data still come in alphabets older than UTF-8.
     Text,
     /// None of these.
     Unknown,
@@ -125,7 +125,7 @@ impl Kind {
             Some(kind) => kind,
             None if head.starts_with(ENTRY.0) => archive(head),
             None if head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP") => Self::Webp,
-            None if Text::default().goes_on(head) => text(head),
+            None if is_legible(head) => text(head),
             None => Self::Unknown,
         }
     }
@@ -240,35 +240,9 @@ fn text(head: &[u8]) -> Kind {
     }
 }
 
-/// Whether what has come so far is UTF-8 without control characters: but tabs, line ends and page ends.
-#[derive(Debug, Default)]
-struct Text {
-    broken: bool,
-    /// The beginning of a character that has not come to its end.
-    rest: Vec<u8>,
-}
-
-impl Text {
-    /// Takes the next bytes, and says whether all can still be text.
-    fn goes_on(&mut self, bytes: &[u8]) -> bool {
-        if self.broken || bytes.iter().any(is_control) {
-            self.broken = true;
-            return false;
-        }
-        let joined = [self.rest.as_slice(), bytes].concat();
-        let rest = match std::str::from_utf8(&joined) {
-            Ok(_) => Some(&[][..]),
-            Err(error) if error.error_len().is_none() => joined.get(error.valid_up_to()..),
-            Err(_) => None,
-        };
-        self.broken = rest.is_none();
-        self.rest = rest.unwrap_or_default().to_owned();
-        !self.broken
-    }
-
-    const fn is_whole(&self) -> bool {
-        !self.broken && self.rest.is_empty()
-    }
+/// Whether bytes can be of a text, in UTF-8 or an older alphabet: no control characters, but tabs, line ends and page ends.
+fn is_legible(bytes: &[u8]) -> bool {
+    !bytes.iter().any(is_control)
 }
 
 const fn is_control(byte: &u8) -> bool {
@@ -290,7 +264,7 @@ pub struct Seen {
 #[derive(Debug, Default)]
 pub struct Inspection {
     head: Vec<u8>,
-    text: Text,
+    illegible: bool,
     digest: Sha256,
     size: u64,
 }
@@ -300,7 +274,7 @@ impl Inspection {
     pub fn push(&mut self, bytes: &[u8]) {
         let missing = HEAD.saturating_sub(self.head.len());
         self.head.extend(bytes.iter().take(missing));
-        self.text.goes_on(bytes);
+        self.illegible |= !is_legible(bytes);
         self.digest.update(bytes);
         self.size = self.size.saturating_add(bytes.len() as u64);
     }
@@ -308,7 +282,7 @@ impl Inspection {
     /// That was all.
     pub fn finish(self) -> Seen {
         let kind = Kind::of(&self.head);
-        let kind = if kind.is_textual() && !self.text.is_whole() { Kind::Unknown } else { kind };
+        let kind = if kind.is_textual() && self.illegible { Kind::Unknown } else { kind };
         let sha256 = self.digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         Seen { kind, sha256, size: self.size }
     }
@@ -351,7 +325,7 @@ mod tests {
             (b"\x7fELF".to_vec(), Kind::Unknown),
             ("ação\tvalor\r\n1;2\n".into(), Kind::Text),
             ("\u{feff}a;b".into(), Kind::Text),
-            (b"a\xe7\xe3o".to_vec(), Kind::Unknown),
+            (b"a\xe7\xe3o".to_vec(), Kind::Text),
             (b"".to_vec(), Kind::Text),
             (b"  <!DOCTYPE html><p>".to_vec(), Kind::Html),
             (b"<script>alert(1)</script>".to_vec(), Kind::Html),
@@ -413,8 +387,7 @@ mod tests {
         for at in [1, 2, 3, 7, HEAD - 1, HEAD, HEAD + 1, bytes.len() - 1] {
             assert_eq!(inspect(&[&bytes[..at], &bytes[at..]]).kind, Kind::Text, "{at}");
         }
-        assert_eq!(inspect(&[bytes, b"\xc3"]).kind, Kind::Unknown, "a character without its end");
-        assert_eq!(inspect(&[bytes, b"\xc3", b"("]).kind, Kind::Unknown);
+        assert_eq!(inspect(&[b"munic\xedpio;valor\r\n", b"S\xe3o Paulo;7\r\n"]).kind, Kind::Text, "Latin-1");
         assert_eq!(inspect(&[bytes, b"\0"]).kind, Kind::Unknown);
         assert_eq!(inspect(&[b"%PDF-1.4", b"\0\xff"]).kind, Kind::Pdf, "only text is text throughout");
     }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::files::uploads::PATIENCE;
 use crate::moment::Millis;
 use crate::sql::{Sql, StoreError, Value, one};
-use crate::uploads::PATIENCE;
 
 /// Milliseconds until what failed is tried again. Each time it is twice as long, up to [`LONGEST`].
 const PAUSE: u64 = 1_000;

@@ -1,0 +1,282 @@
+// A chat as components see it: what was said, who is there, what is on its way.
+
+import type { RealtimeError } from "../errors.ts";
+import type { Message } from "../messages.ts";
+import type {
+  Answer,
+  AnswerStatus,
+  Chat,
+  ConnectionState,
+  Presence,
+  Reset,
+  SendOptions,
+  Unsubscribe,
+  UploadedFile,
+  UploadOptions,
+} from "../types.ts";
+import type { ChatEntry } from "./chat-entries.ts";
+import { ChatLog } from "./chat-log.ts";
+import { asError } from "./failure.ts";
+import { type History, Past } from "./past.ts";
+import { Store } from "./store.ts";
+import { type UploadEntry, type UploadSource, Uploads } from "./uploads.ts";
+
+export interface ChatSnapshot {
+  readonly connection: ConnectionState;
+  /** What was said, oldest first: by people, by agents, files. */
+  readonly messages: readonly ChatEntry[];
+  /** Whether an answer is under way to something that was asked from here. */
+  readonly isAnswering: boolean;
+  /** Ids of the others who are typing. */
+  readonly typing: readonly string[];
+  readonly presence: Presence;
+  readonly uploads: readonly UploadEntry[];
+  /** As the server last told. */
+  readonly title: string | undefined;
+  /** The last refusal that belongs to no entry; the next thing that is sent takes it away. */
+  readonly error: RealtimeError | undefined;
+  readonly lost: Reset | undefined;
+}
+
+export interface ChatObserver {
+  readonly history?: History;
+  readonly userId?: string;
+  readonly onMessage?: (message: Message) => void;
+  readonly onReset?: (reset: Reset) => void;
+}
+
+const NOBODY: Presence = { count: 0, users: [] };
+
+export const SILENT: ChatSnapshot = {
+  connection: { status: "idle" },
+  messages: [],
+  isAnswering: false,
+  typing: [],
+  presence: NOBODY,
+  uploads: [],
+  title: undefined,
+  error: undefined,
+  lost: undefined,
+};
+
+export class ChatStore extends Store<ChatSnapshot> {
+  readonly #openChat: () => Chat;
+  readonly #log: ChatLog;
+  readonly #observers = new Set<() => ChatObserver>();
+  readonly #uploads = new Uploads(
+    () => this.flush(),
+    (name, file) => this.#uploaded(name, file),
+  );
+  readonly #past = new Past(
+    (messages, isAgain) => this.#filled(messages, isAgain),
+    (error) => this.#failed(error),
+  );
+  readonly #sent = new Map<string, { text: string; options: SendOptions }>();
+  readonly #answers = new Map<Answer, Unsubscribe>();
+  #chat: Chat | undefined;
+  #title: string | undefined;
+  #error: RealtimeError | undefined;
+  #lost: Reset | undefined;
+
+  constructor(openChat: () => Chat, limit: number) {
+    super();
+    this.#openChat = openChat;
+    this.#log = new ChatLog(limit);
+  }
+
+  /** `current` gives the newest wishes of a component, for as long as it is there. */
+  observe(current: () => ChatObserver, limit: number): Unsubscribe {
+    this.#log.keep(limit);
+    this.#observers.add(current);
+    this.#look();
+    return () => {
+      this.#observers.delete(current);
+    };
+  }
+
+  readonly send = (text: string, options: SendOptions = {}): Answer => {
+    const answer = this.#open().send(text, options);
+    this.#error = undefined;
+    this.#sent.set(answer.id, { text, options });
+    this.#log.said(answer.id, text);
+    this.#follow(answer, options.ask !== false);
+    this.#confirm(answer, options.ask !== false);
+    this.flush();
+    return answer;
+  };
+
+  /** Sends again what failed, under its old id: it is not asked twice. */
+  readonly resend = (id: string): Answer | undefined => {
+    const sent = this.#sent.get(id);
+    return sent && this.send(sent.text, { ...sent.options, id });
+  };
+
+  /** Stops the answer to a question; without one, all that are under way to questions from here. */
+  readonly cancel = (question?: string): void => {
+    for (const answer of [...this.#answers.keys()]) {
+      if (question === undefined ? this.#sent.has(answer.id) : answer.id === question) answer.cancel();
+    }
+    this.flush();
+  };
+
+  readonly setTyping = (isTyping = true): void => this.#open().setTyping(isTyping);
+  readonly setPresence = (state: Record<string, unknown>): void => this.#open().setPresence(state);
+  readonly connect = (): void => this.#open().connect();
+  readonly disconnect = (): void => this.#open().disconnect();
+
+  readonly upload = (file: UploadSource, options: UploadOptions = {}): Promise<UploadedFile> => {
+    this.#error = undefined;
+    return this.#uploads.start(this.#open(), file, options);
+  };
+
+  protected open(): Unsubscribe[] {
+    try {
+      this.#chat = this.#openChat();
+    } catch (error) {
+      this.#error = asError(error);
+      return [];
+    }
+    const chat = this.#chat;
+    for (const answer of chat.answers) this.#follow(answer, true);
+    return [() => chat.close(), () => this.#unfollowAll(), ...this.#listen(chat)];
+  }
+
+  protected reset(): void {
+    this.#chat = undefined;
+    this.#title = undefined;
+    this.#error = undefined;
+    this.#lost = undefined;
+    this.#sent.clear();
+    this.#log.clear();
+    this.#uploads.clear();
+    this.#past.reset();
+  }
+
+  protected build(): ChatSnapshot {
+    const chat = this.#chat;
+    if (!chat) return { ...SILENT, error: this.#error };
+    return {
+      connection: chat.state,
+      messages: this.#log.take(),
+      isAnswering: [...this.#answers.keys()].some(({ id }) => this.#sent.has(id)),
+      typing: chat.typing,
+      presence: chat.presence,
+      uploads: this.#uploads.entries,
+      title: this.#title,
+      error: this.#error,
+      lost: this.#lost,
+    };
+  }
+
+  /** The chat, if need be only for what is done with it now. */
+  #open(): Chat {
+    this.wake();
+    if (this.#chat) return this.#chat;
+    throw this.#error;
+  }
+
+  #listen(chat: Chat): Unsubscribe[] {
+    return [
+      chat.on("*", (message) => this.#receive(message)),
+      chat.on("@answer", (answer) => this.#follow(answer, true)),
+      chat.on("@state", () => this.#look()),
+      chat.on("@presence", () => this.changed()),
+      chat.on("@typing", () => this.changed()),
+      chat.on("@error", (error) => this.#failed(error)),
+      chat.on("@reset", (reset) => this.#reset(reset)),
+    ];
+  }
+
+  #uploaded(name: string, { id, size, contentType, sha256, url, seq }: UploadedFile): void {
+    this.#log.shared({ file_id: id, name, size, content_type: contentType, sha256, url }, seq);
+  }
+
+  #receive(message: Message): void {
+    this.#log.add(message);
+    if (message.type === "session_updated") this.#title = (message as Message<"session_updated">).data.title;
+    this.changed();
+    for (const observer of [...this.#observers]) observer().onMessage?.(message);
+  }
+
+  /** Shows an answer as it grows, if it is wanted. */
+  #follow(answer: Answer, isWanted: boolean): void {
+    if (this.#answers.has(answer)) return;
+    const show = () => this.#show(answer, isWanted);
+    this.#answers.set(answer, answer.onChange(show));
+    answer.done.catch((error) => this.#show(answer, isWanted, asError(error)));
+    show();
+  }
+
+  /** Its entry is there once its question has arrived. */
+  #show(answer: Answer, isWanted: boolean, error?: RealtimeError): void {
+    const question = this.#log.get(answer.id);
+    const isAsked = question?.kind !== "said" || question.status === "sent";
+    if (isWanted && isAsked && this.#chat) this.#log.answer(answer, error);
+    if (OVER.has(answer.status)) this.#unfollow(answer);
+    this.changed();
+  }
+
+  #unfollowAll(): void {
+    for (const answer of [...this.#answers.keys()]) this.#unfollow(answer);
+  }
+
+  #unfollow(answer: Answer): void {
+    this.#answers.get(answer)?.();
+    this.#answers.delete(answer);
+  }
+
+  /** Marks what was sent when it has arrived, or cannot. */
+  async #confirm(answer: Answer, isWanted: boolean): Promise<void> {
+    try {
+      const { seq } = await answer.sent;
+      this.#log.update(answer.id, { seq, status: "sent" });
+      this.#show(answer, isWanted);
+    } catch (error) {
+      const status = answer.status === "cancelled" ? "cancelled" : "failed";
+      this.#log.update(answer.id, { status, ...(status === "failed" && { error: asError(error) }) });
+      this.changed();
+    }
+  }
+
+  #look(): void {
+    const { state, cursor } = this.#chat ?? {};
+    if (state?.status === "connected") {
+      this.#log.reached(cursor?.seq ?? 0);
+      this.#past.live(this.#history());
+    }
+    const { userId } = this.#wish((wishes) => wishes.userId !== undefined) ?? {};
+    if (userId !== undefined) this.#log.own(userId);
+    this.changed();
+  }
+
+  #failed(error: unknown): void {
+    this.#error = asError(error);
+    this.changed();
+  }
+
+  #reset(reset: Reset): void {
+    this.#lost = reset;
+    this.#log.cut();
+    this.#past.lost(this.#history());
+    this.changed();
+    for (const observer of [...this.#observers]) observer().onReset?.(reset);
+  }
+
+  #filled(messages: readonly Message[], isAgain: boolean): void {
+    this.#error = undefined;
+    if (isAgain) this.#log.replace(messages);
+    else for (const message of messages) this.#log.add(message);
+    this.changed();
+  }
+
+  #history(): History | undefined {
+    return this.#wish((wishes) => wishes.history !== undefined)?.history;
+  }
+
+  #wish(matches: (wishes: ChatObserver) => boolean): ChatObserver | undefined {
+    for (const observer of this.#observers) if (matches(observer())) return observer();
+    return undefined;
+  }
+}
+
+const OVER: ReadonlySet<AnswerStatus> = new Set<AnswerStatus>(["completed", "cancelled", "failed", "interrupted"]);
