@@ -6,8 +6,10 @@ import { Failure, main, NODE, ROOT, run, say } from "./project.mjs";
 import { setup } from "./setup.mjs";
 
 const MAX_LINES = 500;
-const FOLDERS = ["src", "tests", "scripts", "miniflare-tests", "bench"];
-const LANGUAGES = /\.(rs|ts|js|mjs|py)$/;
+const FOLDERS = ["src", "tests", "scripts", "miniflare-tests", "bench", "clients"];
+const LANGUAGES = /\.(rs|tsx?|js|mjs|py)$/;
+/** What is made and not written. */
+const MADE = /(?:^|\/)(?:dist|node_modules|\.venv)\//;
 
 const DENY = ["--", "-D", "warnings"];
 const ON_WASM = ["clippy", "--locked", "--lib", "--target", WASM];
@@ -35,7 +37,7 @@ function checkLengths() {
 function sources(folder) {
   if (!existsSync(join(ROOT, folder))) return [];
   const files = readdirSync(join(ROOT, folder), { recursive: true });
-  return files.filter((file) => LANGUAGES.test(file)).map((file) => join(folder, file));
+  return files.filter((file) => LANGUAGES.test(file) && !MADE.test(file)).map((file) => join(folder, file));
 }
 
 function lines(file) {

@@ -1,15 +1,21 @@
-// `npm test`: the host's tests, then both builds and the tests that drive them in workerd.
-//   npm test -- host              only the first half
-//   npm test -- workerd [name]    only the second half, or the files of it whose path holds `name`
+// `npm test`: the host's tests, then both builds and the tests that drive them in workerd, then those of the clients.
+//   npm test -- host                           only the first part
+//   npm test -- workerd [name]                 only the second part, or the files of it whose path holds `name`
+//   npm test -- clients [typescript | python]  only the third part, or one of the clients
 import { existsSync, readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { buildFaults, buildRelease } from "./build.mjs";
 import { Failure, main, NODE, ROOT, run, say } from "./project.mjs";
-import { python } from "./python.mjs";
+import { checkClient, python } from "./python.mjs";
 import { setup } from "./setup.mjs";
 
 const FOLDER = "miniflare-tests";
+const PARTS = { host: testHost, workerd: testWorkerd, clients: testClients };
+const CLIENTS = {
+  typescript: (env) => run(NODE, ["clients/typescript/scripts/test.mjs"], { env }),
+  python: checkClient,
+};
 
 function testHost(env) {
   say("the host's tests");
@@ -37,17 +43,25 @@ function testFiles(name = "") {
   return matching.sort();
 }
 
+function testClients(env, name) {
+  if (name !== undefined && !(name in CLIENTS)) throw new Failure(`no client is called "${name}": typescript, python`);
+  buildRelease(env);
+  for (const client of name ? [name] : Object.keys(CLIENTS)) {
+    say(`the ${client} client's tests`);
+    CLIENTS[client](env);
+  }
+}
+
 /** Each file runs a workerd and mostly waits for it: two fit on any machine. */
 function concurrency() {
   return Math.max(2, availableParallelism() - 1);
 }
 
 await main(() => {
-  const [half, name] = process.argv.slice(2);
-  if (half !== undefined && half !== "host" && half !== "workerd") {
-    throw new Failure(`"${half}" is not a half of the tests: npm test -- [host | workerd [name]]`);
+  const [part, name] = process.argv.slice(2);
+  if (part !== undefined && !(part in PARTS)) {
+    throw new Failure(`"${part}" is no part of the tests: npm test -- [host | workerd [name] | clients [name]]`);
   }
   const env = setup();
-  if (half !== "workerd") testHost(env);
-  if (half !== "host") testWorkerd(env, name);
+  for (const test of part ? [PARTS[part]] : Object.values(PARTS)) test(env, name);
 });

@@ -114,7 +114,7 @@ export interface SendOptions {
   agentId?: string;
   /** `false`: for the people only, no agent answers. */
   ask?: boolean;
-  /** Name it to send the same again without asking twice. Otherwise one is made. */
+  /** Name it to send the same again without asking twice: while it is under way, its answer is returned. */
   id?: string;
 }
 

@@ -71,7 +71,7 @@ test("what was said offline arrives once and in order after the return", async (
 
 test("what arrived, and whose ack was lost, is confirmed after the return and not said again", async () => {
   const network = new Network(worker);
-  await using ana = connect(worker, { WebSocket: network.WebSocket });
+  await using ana = connect(worker, { WebSocket: network.WebSocket, maxDelayMs: 500 });
   const chat = ana.chat("lost-ack");
   const own = collect(chat);
   await chat.ready();

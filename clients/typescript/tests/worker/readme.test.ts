@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { after, test } from "node:test";
 import { TestWorker } from "../../../../miniflare-tests/support/worker.ts";
 import * as library from "../../src/index.ts";
-import { publish, until } from "./support.ts";
+import { connect, publish, until } from "./support.ts";
 
 const worker = await TestWorker.start();
 after(() => worker[Symbol.asyncDispose]());
@@ -18,14 +18,28 @@ function code(heading: string): string {
   return /```ts\n(.*?)```/s.exec(section)?.[1] ?? assert.fail(`no code under ${heading}`);
 }
 
+const AsyncFunction = (async () => {}).constructor as new (
+  ...args: string[]
+) => (...args: unknown[]) => Promise<unknown>;
+
+test("the chat asks and prints the answer as written, but for types", async () => {
+  const [text, lines]: [string[], unknown[][]] = [[], []];
+  await using client = connect(worker);
+  const run = new AsyncFunction("client", "process", "console", code("Chats"));
+  const stdout = { write: (piece: string) => text.push(piece) };
+  await run(client, { stdout }, { log: (...words: unknown[]) => lines.push(words) });
+  assert.match(text.join(""), /“Quanto foi gasto em 2024\?”/);
+  assert.deepEqual(
+    lines.map(([status]) => status),
+    ["completed"],
+  );
+});
+
 test("the quick start runs as written, but for the address", async () => {
   const lines: string[] = [];
   const source = code("Quick start")
     .replace(/^import .*$/m, "")
     .replace("https://realtime.example.org", worker.url(""));
-  const AsyncFunction = (async () => {}).constructor as new (
-    ...args: string[]
-  ) => (...args: unknown[]) => Promise<unknown>;
   const run = new AsyncFunction("createClient", "fetch", "console", `${source}; return client;`);
   const token = async () => new Response(worker.token({ sub: "ana" }));
   const client = (await run(library.createClient, token, {
