@@ -156,8 +156,9 @@ async def test_a_question_that_was_not_sent_is_not_asked(script: Script) -> None
 async def test_a_refused_question_raises_its_code(script: Script) -> None:
     async with chat_of(script) as chat:
         answer = await chat.send("Why?")
-        await script.hear()
-        await script.say("error", {"code": "FORBIDDEN", "message": "no", "retry": False, "original_type": "chat"})
+        frame = await script.hear()
+        refusal = {"code": "FORBIDDEN", "message": "no", "original_type": "chat", "original_id": frame["id"]}
+        await script.say("error", refusal)
         for wait in (answer.acknowledged(), pieces(answer)):
             with pytest.raises(RefusedError, match="FORBIDDEN: no"):
                 await wait
@@ -180,7 +181,7 @@ async def test_what_is_said_to_the_people_returns_its_place(script: Script) -> N
         assert await saying == 1
         saying = asyncio.create_task(chat.say("again", message_id="m"))
         await script.hear()
-        await script.say("error", {"code": "ID_TAKEN", "original_type": "chat"})
+        await script.say("error", {"code": "ID_TAKEN", "original_type": "chat", "original_id": "m"})
         with pytest.raises(RefusedError, match="ID_TAKEN"):
             await saying
         saying = asyncio.create_task(chat.say("no"))

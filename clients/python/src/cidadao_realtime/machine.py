@@ -396,8 +396,7 @@ class Machine:
     # What the server refuses
 
     def _refused(self, refusal: Refusal, now: float) -> None:
-        if refusal.original_type is None and refusal.file_id is None:
-            self._last_refusal = refusal
+        self._last_refusal = refusal
         if self.state != "live":
             return
         if refusal.code == "RATE_LIMIT":
@@ -413,7 +412,7 @@ class Machine:
                 self._renewal.failed(now)
             case _ if refusal.code == "RATE_LIMIT" or refusal.original_type is None:
                 pass
-            case "subscribe" | "subscribe_investigation" | "subscribe_analysis":
+            case "subscribe":
                 self._refused_subscription(refusal, now)
             case "chat":
                 self._refused_post(refusal, now)
@@ -437,12 +436,12 @@ class Machine:
             self._emit(events.Rejected(self.room or "", identifier, refusal.code, refusal.message))
 
     def _refused_upload(self, refusal: Refusal, now: float) -> None:
-        file_id = refusal.file_id or self._wishes.uploads.only()
-        if file_id is None:
-            return
-        if refusal.retry:
-            self._wishes.uploads.delayed(file_id, now, refusal.retry_after)
-        elif self._wishes.uploads.ended(file_id):
+        file_id, uploads = refusal.file_id or "", self._wishes.uploads
+        if refusal.offset is not None:
+            uploads.go_on(file_id, refusal.offset)
+        elif refusal.retry:
+            uploads.delayed(file_id, now, refusal.retry_after)
+        elif uploads.ended(file_id):
             self._emit(events.UploadEnded(self.room or "", file_id, {}, refusal.code, refusal.message))
 
     # What the program says
@@ -488,7 +487,6 @@ class Machine:
         if isinstance(frame, str):
             self._transmit(frame, now)
         else:
-            self._pace.spend(now)
             self._out.append(steps.TransmitPart(frame))
 
     def _transmit(self, frame: str, now: float) -> None:

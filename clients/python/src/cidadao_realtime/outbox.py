@@ -23,7 +23,7 @@ class _Entry:
 
 
 class Outbox:
-    """A bounded queue. One frame at a time is on its way: so they arrive in order, and a refusal is of that one."""
+    """A bounded queue. One frame at a time is on its way: were one refused for now, the next would overtake it."""
 
     def __init__(self, options: Options, random: Random) -> None:
         self._options = options
@@ -72,10 +72,11 @@ class Outbox:
         return self._remove(identifier)
 
     def refused(self, refusal: Refusal, now: float) -> str | None:
-        """The frame on its way was refused; its id, if that is for good."""
-        identifier, self._under_way = self._under_way, None
-        if identifier is None:
+        """A frame was refused; its id, if that is for good."""
+        identifier = refusal.original_id
+        if identifier is None or identifier != self._under_way:
             return None
+        self._under_way = None
         if not refusal.retry:
             self._remove(identifier)
             return identifier

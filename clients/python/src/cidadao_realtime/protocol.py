@@ -77,14 +77,17 @@ class Refreshed:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A frame was refused, or the connection ends."""
+    """A frame was refused, or the connection ends. It names the frame, the room or the file that it is about."""
 
     code: str
     message: str = ""
     retry: bool = False
     retry_after: float | None = None
     original_type: str | None = None
+    original_id: str | None = None
+    room: str | None = None
     file_id: str | None = None
+    offset: int | None = None
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,10 @@ def _refusal(_: str, data: dict[str, Any]) -> Refusal:
         retry=data.get("retry") is True,
         retry_after=_seconds(data, "retry_after_ms", 0.0) if "retry_after_ms" in data else None,
         original_type=_optional_text(data, "original_type"),
+        original_id=_optional_text(data, "original_id"),
+        room=_optional_text(data, "room"),
         file_id=_optional_text(data, "file_id"),
+        offset=_number(data, "offset") if "offset" in data else None,
     )
 
 

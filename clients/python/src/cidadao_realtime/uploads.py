@@ -78,6 +78,12 @@ class Uploads:
         if file is not None:
             self._announce_later(file, now + (after or 0.5) + file.backoff.delay())
 
+    def go_on(self, file_id: str, offset: int) -> None:
+        """The server has a hole: what comes next is there."""
+        file = self._files.get(file_id)
+        if file is not None:
+            file.sent = file.stored = min(offset, file.size)
+
     def unsure(self) -> None:
         """What is on its way may not have arrived."""
         for file in self._files.values():
@@ -88,10 +94,6 @@ class Uploads:
         for file in self._files.values():
             if file.asked and now >= file.patience_ends:
                 self._announce_later(file, now + file.backoff.delay())
-
-    def only(self) -> str | None:
-        """The id of the file, if there is just one."""
-        return next(iter(self._files)) if len(self._files) == 1 else None
 
     @property
     def under_way(self) -> bool:
@@ -130,8 +132,11 @@ def _next_of(file_id: str, file: _File, now: float) -> str | Part | None:
     end = min(file.size, file.stored + file.window)
     if file.handle is None or file.sent >= end:
         return None
-    part = Part(file_id, file.handle, file.sent, min(file.part, end - file.sent))
-    file.sent += part.length
+    length = min(file.part, end - file.sent)
+    if length < file.part and end < file.size and file.sent > file.stored:
+        return None  # small frames count against the rate: wait for the window rather than fill it up
+    part = Part(file_id, file.handle, file.sent, length)
+    file.sent += length
     return part
 
 
