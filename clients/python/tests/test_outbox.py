@@ -8,7 +8,8 @@ import pytest
 
 from cidadao_realtime import Dropped, OutboxFullError, PresenceChanged, Refused, Rejected, Sent, steps
 from cidadao_realtime.events import UploadEnded, UploadMoved
-from cidadao_realtime.protocol import Part, encode
+from cidadao_realtime.protocol import Part, encode, typing
+from cidadao_realtime.protocol import chat as chat_frame
 
 from .support.driver import Driver, delivered, frames, parts
 
@@ -20,7 +21,7 @@ def chat(**options: Any) -> Driver:
 
 
 def post(identifier: str) -> steps.Post:
-    return steps.Post(identifier, encode("chat", {"content": f"text of {identifier}"}, identifier))
+    return steps.Post(identifier, chat_frame(identifier, f"text of {identifier}"))
 
 
 def acked(driver: Driver, identifier: str, seq: int = 1, **more: Any) -> list[steps.Effect]:
@@ -121,7 +122,7 @@ def test_it_sends_no_faster_than_the_server_takes_it() -> None:
             break
         acked(driver, str(n), n + 1)
     assert len(driver.sent) == 150
-    driver.feed(steps.Say(encode("typing")))
+    driver.feed(steps.Say(typing(True)))
     driver.pass_time(1)
     assert frames(driver.effects, "typing") == []
     assert len(driver.sent) == 151
@@ -190,10 +191,10 @@ def test_a_cancellation_of_what_is_not_under_way_is_forgotten() -> None:
 
 def test_what_is_worthless_later_is_not_sent_later() -> None:
     driver = Driver(CHAT)
-    driver.feed(steps.Say(encode("typing", {"isTyping": True})))
+    driver.feed(steps.Say(typing(True)))
     driver.live(CHAT)
     assert driver.sent == []
-    driver.feed(steps.Say(encode("typing", {"isTyping": True})))
+    driver.feed(steps.Say(typing(True)))
     assert driver.sent == [{"type": "typing", "data": {"isTyping": True}}]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from .backoff import Backoff, Random
 from .events import Event, UploadEnded, UploadMoved
-from .protocol import Part, UploadFrame, encode
+from .protocol import Part, UploadFrame, upload_abort
 
 _PATIENCE = 15.0
 _WINDOW = 1_048_576
@@ -49,7 +49,7 @@ class Uploads:
     def next(self, now: float) -> str | Part | None:
         """What to send now."""
         if self._aborted:
-            return encode("upload_abort", {"file_id": self._aborted.pop(0)})
+            return upload_abort(self._aborted.pop(0))
         for file_id, file in self._files.items():
             if now >= file.not_before and (step := _next_of(file_id, file, now)) is not None:
                 return step

@@ -10,7 +10,7 @@ from .cancels import Cancels
 from .cursors import Cursor
 from .options import Options
 from .outbox import Outbox
-from .protocol import Part, encode, subscribe, unsubscribe
+from .protocol import Part, presence, subscribe, unsubscribe
 from .subscriptions import Subscriptions
 from .uploads import Uploads
 
@@ -52,7 +52,7 @@ class Wishes:
             return subscribe(room, cursor(room)) if wanted else unsubscribe(room)
         if self._state is not None and not self._is_shown:
             self._is_shown = True
-            return encode("presence", {"state": self._state})
+            return presence(self._state)
         return self.cancels.next(now, self.outbox) or self.outbox.next(now) or self.uploads.next(now)
 
     @property
