@@ -124,6 +124,23 @@ def test_the_frames_of_the_client_are_among_those_that_the_server_accepts(kind: 
         assert json.loads(produced(want))["type"] == kind
 
 
+def test_who_types_is_forgotten_when_they_say_something_or_after_a_while() -> None:
+    now = 0.0
+    typists = Typists(lambda: now)
+
+    def take(kind: str, data: Any) -> tuple[str, ...]:
+        typists.take(Message(kind, data, "chat:1"))
+        return typists.now
+
+    assert take("typing", {"user_id": "ana", "isTyping": True}) == ("ana",)
+    assert take("typing", {"user_id": "bia", "isTyping": True, "expires_in_ms": 2000}) == ("ana", "bia")
+    assert take("typing", {"agent": "processing", "isTyping": True}) == ("ana", "bia")
+    assert take("news", {"user_id": "ana"}) == take("typing", None) == ("ana", "bia")
+    now = 2.0
+    assert typists.now == ("ana",)
+    assert take("chat", {"user_id": "ana", "role": "user", "content": "x"}) == ()
+
+
 def test_answers_and_typists_are_read_from_the_vectors() -> None:
     transcript, typists, texts = Transcript(), Typists(lambda: 0.0), []
     for case in SERVER["messages"]:

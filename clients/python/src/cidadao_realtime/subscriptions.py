@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .backoff import Backoff, Random
+from .events import Unsubscribed
 
 if TYPE_CHECKING:
     from .protocol import Refusal
@@ -97,8 +98,8 @@ class Subscriptions:
         self._want_no_more(room, self._wishes[room])
         return True
 
-    def refused(self, refusal: Refusal, now: float) -> str | None:
-        """A question was refused; its room, if that is for good."""
+    def refused(self, refusal: Refusal, now: float) -> Unsubscribed | None:
+        """A question was refused; told if that is for good."""
         room = refusal.room or ""
         wish = self._wishes.get(room)
         if wish is None:
@@ -108,7 +109,7 @@ class Subscriptions:
             wish.not_before = now + (refusal.retry_after or 0.5) + wish.backoff.delay()
             return None
         del self._wishes[room]
-        return room if wish.wanted else None
+        return Unsubscribed(room, refusal.code, refusal.message) if wish.wanted else None
 
     def unsure(self) -> None:
         """Any question may have been thrown away: ask all of them again."""

@@ -10,7 +10,7 @@ _LONGEST = 6_000
 
 
 class Typists:
-    """The users who type, until they stop, or until the server would have said so again."""
+    """The users who type, until they stop, say something, or let the time pass in which they would type again."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -20,10 +20,10 @@ class Typists:
         """Takes what the session hears; agents that think are no users that type."""
         data = message.data if isinstance(message.data, dict) else {}
         user = data.get("user_id")
-        if message.type != "typing" or not isinstance(user, str):
+        if message.type not in ("chat", "typing") or not isinstance(user, str):
             return
         self._until.pop(user, None)
-        if data.get("isTyping") is True:
+        if message.type == "typing" and data.get("isTyping") is True:
             lasting = data.get("expires_in_ms")
             self._until[user] = self._clock() + (lasting if isinstance(lasting, int) else _LONGEST) / 1000
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from .backoff import Backoff, Random
 from .events import Event, UploadEnded, UploadMoved
-from .protocol import Part, UploadFrame, upload_abort
+from .protocol import Part, Refusal, UploadFrame, upload_abort
 
 _PATIENCE = 15.0
 _WINDOW = 1_048_576
@@ -68,21 +68,20 @@ class Uploads:
         del self._files[frame.file_id]
         return UploadEnded(room, frame.file_id, frame.data, "ABORTED" if frame.type == "upload_aborted" else None)
 
-    def ended(self, file_id: str) -> bool:
-        """It is over; False if nobody waited for that."""
-        return self._files.pop(file_id, None) is not None
-
-    def delayed(self, file_id: str, now: float, after: float | None) -> None:
-        """The server cannot take it now."""
+    def refused(self, refusal: Refusal, room: str, now: float) -> UploadEnded | None:
+        """The server has a hole, cannot take the file now, or, which is told, does not want it."""
+        file_id = refusal.file_id or ""
         file = self._files.get(file_id)
-        if file is not None:
-            self._announce_later(file, now + (after or 0.5) + file.backoff.delay())
-
-    def go_on(self, file_id: str, offset: int) -> None:
-        """The server has a hole: what comes next is there."""
-        file = self._files.get(file_id)
-        if file is not None:
-            file.sent = file.stored = min(offset, file.size)
+        if file is None:
+            return None
+        if refusal.offset is not None:
+            file.sent = file.stored = min(refusal.offset, file.size)
+        elif refusal.retry:
+            self._announce_later(file, now + (refusal.retry_after or 0.5) + file.backoff.delay())
+        else:
+            del self._files[file_id]
+            return UploadEnded(room, file_id, {}, refusal.code, refusal.message)
+        return None
 
     def unsure(self) -> None:
         """What is on its way may not have arrived."""
