@@ -38,7 +38,7 @@ class Relay:
         self.refusing = False
         self.swallowing = False
         self.swallowing_answers = False
-        self.accepted = 0
+        self.passed_on = 0
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -71,7 +71,6 @@ class Relay:
         if self.refusing:
             writer.transport.abort()
             return
-        self.accepted += 1
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
@@ -87,6 +86,7 @@ class Relay:
         with contextlib.suppress(OSError):
             while data := await source.read(65_536):
                 if not self.swallowing and not (answers and self.swallowing_answers):
+                    self.passed_on += 0 if answers else len(data)
                     sink.write(data)
                     await sink.drain()
         sink.close()
