@@ -18,7 +18,7 @@ CHECKS = {
     "ruff": ["ruff", "check", "."],
     "format": ["ruff", "format", "--check", "."],
     "types": ["mypy"],
-    "types of the tests": ["mypy", "--config-file", "pyproject.toml", "tests"],
+    "types of the tests and examples": ["mypy", "--config-file", "pyproject.toml", "tests", "examples"],
     "tests": ["pytest", "-q", "--cov", "--cov-report=term"],
     "coverage of the core": ["coverage", "report", f"--include={CORE}", "--fail-under=95"],
 }

@@ -288,7 +288,7 @@ async def test_without_a_general_connection_there_are_chats_only() -> None:
 
 async def test_an_upgrade_that_is_refused_over_http_is_told_by_its_code() -> None:
     def refuse(connection: ServerConnection, request: Request) -> Response:
-        response = connection.respond(403, '{"error":{"code":"ORIGIN_NOT_ALLOWED","message":"no"}}')
+        response = connection.respond(403, '{"error":{"code":"ORIGIN_NOT_ALLOWED","message":"no","retry":false}}')
         assert isinstance(response, Response)
         return response
 

@@ -8,7 +8,8 @@ import pytest
 
 from cidadao_realtime import Dropped, OutboxFullError, PresenceChanged, Refused, Rejected, Sent, steps
 from cidadao_realtime.events import UploadEnded, UploadMoved
-from cidadao_realtime.protocol import Part, encode
+from cidadao_realtime.protocol import Part, encode, typing
+from cidadao_realtime.protocol import chat as chat_frame
 
 from .support.driver import Driver, delivered, frames, parts
 
@@ -20,7 +21,7 @@ def chat(**options: Any) -> Driver:
 
 
 def post(identifier: str) -> steps.Post:
-    return steps.Post(identifier, encode("chat", {"content": f"text of {identifier}"}, identifier))
+    return steps.Post(identifier, chat_frame(identifier, f"text of {identifier}"))
 
 
 def acked(driver: Driver, identifier: str, seq: int = 1, **more: Any) -> list[steps.Effect]:
@@ -80,10 +81,11 @@ def test_a_message_of_ones_own_in_the_log_is_an_acknowledgement() -> None:
 def test_what_is_refused_for_good_is_told_and_the_next_goes() -> None:
     driver = chat()
     driver.feed(post("a"), post("b"))
-    assert ids(driver.error("ID_TAKEN", original_type="chat")) == ["b"]
+    assert driver.error("ID_TAKEN", original_type="chat", original_id="unknown") == []
+    assert ids(driver.error("ID_TAKEN", original_type="chat", original_id="a")) == ["b"]
     assert driver.events(Rejected) == [Rejected(CHAT, "a", "ID_TAKEN", "a sentence")]
     acked(driver, "b")
-    assert driver.error("ID_TAKEN", original_type="chat") == []
+    assert driver.error("ID_TAKEN", original_type="chat", original_id="b") == []
 
 
 def test_what_is_refused_for_now_is_sent_again_later_and_ever_later() -> None:
@@ -91,7 +93,7 @@ def test_what_is_refused_for_now_is_sent_again_later_and_ever_later() -> None:
     driver.feed(post("a"), post("b"))
     waits = []
     for _ in range(3):
-        driver.error("TOO_MANY_QUESTIONS", retry=True, original_type="chat")
+        driver.error("TOO_MANY_QUESTIONS", retry=True, original_type="chat", original_id="a")
         before = driver.now
         while not (sent := ids(driver.pass_time(0.25))):
             pass
@@ -120,7 +122,7 @@ def test_it_sends_no_faster_than_the_server_takes_it() -> None:
             break
         acked(driver, str(n), n + 1)
     assert len(driver.sent) == 150
-    driver.feed(steps.Say(encode("typing")))
+    driver.feed(steps.Say(typing(True)))
     driver.pass_time(1)
     assert frames(driver.effects, "typing") == []
     assert len(driver.sent) == 151
@@ -189,10 +191,10 @@ def test_a_cancellation_of_what_is_not_under_way_is_forgotten() -> None:
 
 def test_what_is_worthless_later_is_not_sent_later() -> None:
     driver = Driver(CHAT)
-    driver.feed(steps.Say(encode("typing", {"isTyping": True})))
+    driver.feed(steps.Say(typing(True)))
     driver.live(CHAT)
     assert driver.sent == []
-    driver.feed(steps.Say(encode("typing", {"isTyping": True})))
+    driver.feed(steps.Say(typing(True)))
     assert driver.sent == [{"type": "typing", "data": {"isTyping": True}}]
 
 
@@ -240,11 +242,15 @@ def uploading(**more: Any) -> Driver:
 def test_a_file_is_sent_in_pieces_no_further_than_the_window() -> None:
     driver = uploading()
     assert frames(driver.effects) == [{"type": "upload", "id": "f", "data": {"name": "a.pdf", "size": 1000}}]
-    assert parts(driver.effects) == [(0, 300), (300, 100)]
-    assert parts(driver.receive("upload_progress", {"file_id": "f", "offset": 300, "size": 1000})) == [(400, 300)]
-    assert parts(driver.receive("upload_progress", {"file_id": "f", "offset": 700, "size": 1000})) == [(700, 300)]
+    assert parts(driver.effects) == [(0, 300)]
+    assert parts(driver.receive("upload_progress", {"file_id": "f", "offset": 300, "size": 1000})) == [(300, 300)]
+    assert parts(driver.receive("upload_progress", {"file_id": "f", "offset": 600, "size": 1000})) == [
+        (600, 300),
+        (900, 100),
+    ]
+    assert parts(driver.receive("upload_progress", {"file_id": "f", "offset": 900, "size": 1000})) == []
     driver.receive("upload_complete", {"file_id": "f", "url": "/x"})
-    assert [event.offset for event in driver.events(UploadMoved)] == [0, 300, 700]
+    assert [event.offset for event in driver.events(UploadMoved)] == [0, 300, 600, 900]
     assert driver.events(UploadEnded) == [UploadEnded(CHAT, "f", {"file_id": "f", "url": "/x"})]
     assert driver.receive("upload_complete", {"file_id": "f"}) == []
 
@@ -258,8 +264,8 @@ def test_a_file_goes_on_where_it_was_stored_when_the_connection_broke() -> None:
     driver.effects.clear()
     driver.come_back(CHAT)
     assert [frame["type"] for frame in driver.sent] == ["upload"]
-    assert parts(driver.receive("upload_ready", {**READY, "offset": 300, "handle": 9})) == [(300, 300), (600, 100)]
-    assert [effect.part.handle for effect in driver.effects if isinstance(effect, steps.TransmitPart)] == [9, 9]
+    assert parts(driver.receive("upload_ready", {**READY, "offset": 300, "handle": 9})) == [(300, 300)]
+    assert [effect.part.handle for effect in driver.effects if isinstance(effect, steps.TransmitPart)] == [9]
 
 
 def test_a_file_that_comes_to_a_halt_is_announced_anew() -> None:
@@ -274,10 +280,18 @@ def test_a_file_that_is_refused_for_now_is_announced_later_and_one_for_good_is_t
     assert frames(driver.pass_time(1.4), "upload") == []
     assert len(frames(driver.pass_time(0.2), "upload")) == 1
     driver.error("UNAVAILABLE", retry=True, original_type="upload", file_id="unknown")
-    driver.error("FILE_TYPE_NOT_ALLOWED", original_type="upload")
-    driver.error("INVALID_FILE", original_type="upload")
+    driver.error("FILE_TYPE_NOT_ALLOWED", original_type="upload", file_id="f")
+    driver.error("INVALID_FILE", original_type="upload", file_id="f")
     assert driver.events(UploadEnded) == [UploadEnded(CHAT, "f", {}, "FILE_TYPE_NOT_ALLOWED", "a sentence")]
     assert driver.error("INVALID_FILE", original_type="upload", file_id="f") == []
+
+
+def test_a_hole_in_a_file_is_filled_from_where_the_server_says() -> None:
+    driver = uploading()
+    more = driver.error("INVALID_FILE", original_type="upload", file_id="f", offset=100)
+    assert parts(more) == [(100, 300)]
+    assert driver.events(UploadEnded) == []
+    assert driver.error("INVALID_FILE", original_type="upload", file_id="unknown", offset=100) == []
 
 
 def test_a_file_that_is_aborted_here_or_there() -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from cidadao_realtime import Cursor, InvalidIdError, Options, protocol, rooms, steps
 from cidadao_realtime.protocol import Acknowledged, Alive, FrameError, Message, PresenceFrame, Refusal, UploadFrame
+from cidadao_realtime.transcript import Transcript
+from cidadao_realtime.typists import Typists
 
 from .support.driver import EPOCH, Driver
 
@@ -18,7 +20,6 @@ CLIENT = json.loads((VECTORS / "client-frames.json").read_text())["cases"]
 SERVER = json.loads((VECTORS / "server-frames.json").read_text())
 IDS = json.loads((VECTORS / "ids.json").read_text())["ids"]
 ROUTES = json.loads((VECTORS / "routes.json").read_text())["cases"]
-CHAT_TYPES = {"ack", "presence", "upload_aborted", "upload_complete", "upload_progress", "upload_ready"}
 
 name = lambda case: str(case["name"])  # noqa: E731
 
@@ -35,16 +36,24 @@ def test_every_frame_of_the_server_is_understood(case: dict[str, Any]) -> None:
             assert room == data["room"]
         case Refusal():
             assert (frame.code, frame.retry, frame.message) == (data["code"], data["retry"], data["message"])
-            assert frame.original_type == data.get("original_type")
+            for field in ("original_type", "original_id", "room", "file_id", "offset"):
+                assert getattr(frame, field) == data.get(field)
             assert frame.retry_after == (data["retry_after_ms"] / 1000 if "retry_after_ms" in data else None)
         case protocol.TokenExpiring(expires_in):
             assert expires_in == data["expires_in_ms"] / 1000
         case protocol.Refreshed(expires_at):
             assert expires_at == data["expires_at"]
+        case Acknowledged():
+            assert (frame.id, frame.room, frame.seq) == (data["id"], data["room"], data["seq"])
+            assert frame.duplicate == data.get("duplicate", False)
+        case PresenceFrame(room, told):
+            assert (room, told) == (data["room"], data)
+        case UploadFrame(kind, file_id, told):
+            assert (kind, file_id, told) == (case["type"], data["file_id"], data)
         case Alive(kind):
             assert kind in ("pong", "heartbeat")
         case _:
-            assert case["type"] in CHAT_TYPES
+            pytest.fail(f"nothing is known of {case['type']}")
 
 
 @pytest.mark.parametrize("case", SERVER["messages"], ids=name)
@@ -82,17 +91,69 @@ def produced(want: dict[str, Any]) -> str:
         case "subscribe":
             cursor = Cursor(want["epoch"], want["since"]) if want.get("epoch") else None
             return protocol.subscribe(room or "", cursor)
-        case _:
+        case "unsubscribe":
             return protocol.unsubscribe(room or "")
+        case "chat":
+            more = {"agent_id": want.get("agent_id"), "ask": want.get("ask")}
+            context = json.loads(want["context"]) if "context" in want else None
+            return protocol.chat(want.get("id", "x"), want["content"], context=context, **more)
+        case "chat_cancel":
+            return protocol.chat_cancel(want.get("reply_to", ""))
+        case "typing":
+            return protocol.typing(want["typing"])
+        case "presence":
+            return protocol.presence(json.loads(want["state"]))
+        case "upload":
+            facts = [want.get(name, "") for name in ("id", "name", "size", "content_type", "sha256")]
+            return protocol.upload(*facts)
+        case "upload_abort":
+            return protocol.upload_abort(want["file_id"])
+        case _:
+            pytest.fail(f"nothing is said like {want}")
 
 
-@pytest.mark.parametrize("kind", ["ack", "ping", "refresh", "subscribe", "unsubscribe"])
+KINDS = sorted({case["accepted"]["kind"] for case in CLIENT if "accepted" in case} - {"pong"})
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_frames_of_the_client_are_among_those_that_the_server_accepts(kind: str) -> None:
     texts = {frame for frame, _ in accepted(kind)}
     exact = [produced(want) for _, want in accepted(kind) if produced(want) in texts]
     assert exact, f"no {kind} of the vectors is written as this client writes it"
     for _, want in accepted(kind):
         assert json.loads(produced(want))["type"] == kind
+
+
+def test_who_types_is_forgotten_when_they_say_something_or_after_a_while() -> None:
+    now = 0.0
+    typists = Typists(lambda: now)
+
+    def take(kind: str, data: Any) -> tuple[str, ...]:
+        typists.take(Message(kind, data, "chat:1"))
+        return typists.now
+
+    assert take("typing", {"user_id": "ana", "isTyping": True}) == ("ana",)
+    assert take("typing", {"user_id": "bia", "isTyping": True, "expires_in_ms": 2000}) == ("ana", "bia")
+    assert take("typing", {"agent": "processing", "isTyping": True}) == ("ana", "bia")
+    assert take("news", {"user_id": "ana"}) == take("typing", None) == ("ana", "bia")
+    now = 2.0
+    assert typists.now == ("ana",)
+    assert take("chat", {"user_id": "ana", "role": "user", "content": "x"}) == ()
+
+
+def test_answers_and_typists_are_read_from_the_vectors() -> None:
+    transcript, typists, texts = Transcript(), Typists(lambda: 0.0), []
+    for case in SERVER["messages"]:
+        (message,) = protocol.decode(case["bytes"])
+        assert isinstance(message, Message)
+        typists.take(message)
+        if isinstance(message.data, dict) and message.data.get("reply_to"):
+            transcript.take(message)
+            texts.append(transcript.text)
+    assert "A ponte custou " in texts
+    assert (transcript.status, transcript.text) == ("completed", "A ponte custou R$ 1,1 milhão.")
+    assert (transcript.stage, transcript.agent_name) == ("agent_selected", "Zumbi dos Palmares")
+    assert typists.now == ()
 
 
 @pytest.mark.parametrize("case", IDS, ids=lambda case: repr(case["id"])[:20])
@@ -150,15 +211,6 @@ def test_what_a_later_server_adds_is_passed_over() -> None:
     (frame,) = protocol.decode(json.dumps({"type": "connection", "data": welcome}))
     assert isinstance(frame, protocol.Welcome)
     assert (frame.reconnect_within, frame.presence) == (1.0, None)
-
-
-def test_frames_of_chats_are_understood() -> None:
-    ack = {"type": "ack", "data": {"id": "q", "room": "chat:1", "seq": 4, "duplicate": True}}
-    assert protocol.decode(json.dumps(ack)) == [Acknowledged("q", "chat:1", 4, duplicate=True)]
-    presence = {"type": "presence", "data": {"room": "chat:1", "count": 3}}
-    assert protocol.decode(json.dumps(presence)) == [PresenceFrame("chat:1", {"room": "chat:1", "count": 3})]
-    ready = {"type": "upload_ready", "data": {"file_id": "f", "handle": 1}}
-    assert protocol.decode(json.dumps(ready)) == [UploadFrame("upload_ready", "f", {"file_id": "f", "handle": 1})]
 
 
 @pytest.mark.parametrize("value", [float("nan"), "\ud800", object()])

@@ -9,7 +9,7 @@ import pytest
 
 from cidadao_realtime import Connected, Disconnected, steps
 from cidadao_realtime.backoff import Backoff
-from cidadao_realtime.verdict import FINAL_CODES, RETRY_CODES, TOKEN_CODES
+from cidadao_realtime.protocol import Refusal
 
 from .support.driver import TOKEN, Driver, events, frames
 
@@ -64,13 +64,6 @@ def test_it_comes_back_after_any_other_end(code: int) -> None:
     assert isinstance(driver.pass_time(60)[-1], steps.AskToken)
 
 
-def test_the_codes_that_are_known_say_the_same_as_the_table_of_the_server() -> None:
-    for entry in CODES:
-        assert entry["code"] not in (FINAL_CODES if entry["retry"] else RETRY_CODES)
-    assert len({entry["code"] for entry in CODES} & (FINAL_CODES | RETRY_CODES | TOKEN_CODES)) >= 24
-    assert not FINAL_CODES & RETRY_CODES
-
-
 @pytest.mark.parametrize("entry", CODES, ids=lambda entry: str(entry["code"]))
 def test_a_refused_socket_means_what_the_table_of_codes_says(entry: dict[str, object]) -> None:
     driver = Driver()
@@ -78,7 +71,7 @@ def test_a_refused_socket_means_what_the_table_of_codes_says(entry: dict[str, ob
     driver.open()
     driver.error(str(entry["code"]), retry=entry["retry"])
     driver.feed(steps.Closed(int(str(entry["close"])), str(entry["code"])))
-    if entry["code"] in TOKEN_CODES:
+    if entry["code"] in ("INVALID_TOKEN", "TOKEN_EXPIRED"):
         assert driver.machine.state == "token"
     elif entry["retry"]:
         assert driver.machine.state == "waiting"
@@ -119,6 +112,13 @@ def test_a_frame_that_was_refused_says_nothing_about_the_end_of_the_connection()
     assert driver.machine.state == "waiting"
 
 
+def test_a_frame_whose_refusal_is_the_reason_of_the_close_explains_it() -> None:
+    driver = Driver().live()
+    driver.error("FORBIDDEN", original_type="refresh")
+    driver.feed(steps.Closed(1008, "FORBIDDEN"))
+    assert driver.failure() == steps.Fail("FORBIDDEN", "a sentence")
+
+
 @pytest.mark.parametrize("code", ["DISCONNECTED", "SESSION_DELETED", ""])
 def test_an_end_by_a_service_is_final(code: str) -> None:
     driver = Driver().live()
@@ -128,7 +128,7 @@ def test_an_end_by_a_service_is_final(code: str) -> None:
 
 def test_an_answer_to_the_upgrade_that_refuses_is_judged_by_its_code() -> None:
     driver = Driver()
-    driver.feed(steps.Start(), steps.TokenGiven(TOKEN), steps.Closed(1006, "HTTP 403", "FORBIDDEN"))
+    driver.feed(steps.Start(), steps.TokenGiven(TOKEN), steps.Closed(1006, "HTTP 403", Refusal("FORBIDDEN")))
     assert driver.failure().code == "FORBIDDEN"
     driver = Driver()
     driver.feed(steps.Start(), steps.TokenGiven(TOKEN), steps.Closed(1006, "HTTP 502"))

@@ -6,6 +6,7 @@ the helpers `notify_investigation_update`, `notify_anomaly_detected`, `notify_ch
 """
 
 from .answer import Answer
+from .batch import AsyncBatch, Batch
 from .chat import Chat
 from .client import RealtimeClient
 from .cursors import Cursor
@@ -49,8 +50,8 @@ from .helpers import (
 from .history import History
 from .options import Options
 from .protocol import Message
-from .publisher import AsyncBatch, AsyncPublisher, Batch, OutgoingMessage, Publisher
-from .publishing import Published, Retrying
+from .publisher import AsyncPublisher, Publisher
+from .publishing import OutgoingMessage, Published, Retrying
 from .roster import Roster
 from .storage import FileStorage, Storage
 from .subscription import Subscription

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from .protocol import encode
+from .protocol import chat_cancel
 
 _PATIENCE = 5.0
 
@@ -24,7 +24,7 @@ class Cancels:
         for question, at in self._asked_at.items():
             if at is None and question not in waiting:
                 self._asked_at[question] = now
-                return encode("chat_cancel", {"reply_to": question})
+                return chat_cancel(question)
         return None
 
     def ended(self, question: str) -> None:

@@ -8,15 +8,16 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any
 
-from . import events, steps
+from . import events, protocol, steps
 from .answer import Answer
 from .connection import Connection
 from .errors import ClosedError, DroppedError, RealtimeError, RefusedError
 from .files import OutgoingFile, Progress, Source, StoredFile
-from .protocol import Message, Part, encode
+from .protocol import Message, Part
 from .rooms import check_id
 from .roster import Roster
 from .subscription import Subscription
+from .typists import Typists
 
 
 class Chat:
@@ -37,6 +38,7 @@ class Chat:
         self._answers: dict[str, Answer] = {}
         self._sent: dict[str, asyncio.Future[int]] = {}
         self._files: dict[str, OutgoingFile] = {}
+        self._typists = Typists(asyncio.get_running_loop().time)
         connection.read_part = self._read_part
 
     async def send(
@@ -56,7 +58,8 @@ class Chat:
         """
         question = _id(message_id)
         answer = Answer(question, lambda: self._connection.feed(steps.Withdraw(question)))
-        frame = _chat(question, content, context, agent_id, ask=True)
+        agent = None if agent_id is None else check_id(agent_id)
+        frame = protocol.chat(question, content, context=context, agent_id=agent)
         self._check_open()
         self._answers[question] = answer
         self._post(question, frame, lambda: self._answers.pop(question, None))
@@ -71,7 +74,7 @@ class Chat:
         self._check_open()
         sent: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._sent[identifier] = sent
-        frame = _chat(identifier, content, None, None, ask=False)
+        frame = protocol.chat(identifier, content, ask=False)
         try:
             self._post(identifier, frame, lambda: None)
             return await sent
@@ -83,7 +86,7 @@ class Chat:
 
     def typing(self, is_typing: bool = True) -> None:
         """Shows the others that the user types, or does no more. It is not sent while offline."""
-        self._connection.feed(steps.Say(encode("typing", {"isTyping": is_typing})))
+        self._connection.feed(steps.Say(protocol.typing(is_typing)))
 
     def show(self, state: dict[str, Any]) -> None:
         """Shows the others a state of the user's, up to 1 KiB of JSON, now and on later connections."""
@@ -98,6 +101,11 @@ class Chat:
     def presence(self) -> Roster:
         """Who is there. Needs `Options.presence`."""
         return self._connection.machine.presence(self.room)
+
+    @property
+    def typists(self) -> tuple[str, ...]:
+        """The ids of the users who are typing now."""
+        return self._typists.now
 
     @property
     def waiting(self) -> int:
@@ -159,6 +167,7 @@ class Chat:
 
     def delivered(self, message: Message) -> None:
         """A message came."""
+        self._typists.take(message)
         data = message.data if isinstance(message.data, dict) else {}
         answer = self._answers.get(str(data.get("reply_to")))
         if answer is not None:
@@ -169,8 +178,7 @@ class Chat:
         """Something happened to the connection."""
         match event:
             case events.Connected():
-                for answer in self._answers.values():
-                    answer.reconnected()
+                self._reconnected()
             case events.Lost():
                 self._lost()
             case events.Sent():
@@ -213,9 +221,9 @@ class Chat:
             raise
 
     async def _upload(self, identifier: str, file: OutgoingFile) -> StoredFile:
-        data = {"name": file.name, "size": file.size, "content_type": file.content_type, "sha256": await file.digest()}
+        frame = protocol.upload(identifier, file.name, file.size, file.content_type, await file.digest())
         self._check_open()
-        self._connection.feed(steps.Upload(identifier, file.size, encode("upload", data, identifier)))
+        self._connection.feed(steps.Upload(identifier, file.size, frame))
         return await file.stored
 
     async def _read_part(self, part: Part) -> bytes | None:
@@ -248,6 +256,11 @@ class Chat:
         if identifier in self._sent:
             _reject(self._sent[identifier], error)
 
+    def _reconnected(self) -> None:
+        self._typists.clear()
+        for answer in self._answers.values():
+            answer.reconnected()
+
     def _lost(self) -> None:
         for answer in list(self._answers.values()):
             answer.lost()
@@ -260,17 +273,6 @@ class Chat:
 
 def _id(given: str | None) -> str:
     return str(uuid.uuid4()) if given is None else check_id(given)
-
-
-def _chat(identifier: str, content: str, context: Any, agent_id: str | None, *, ask: bool) -> str:
-    data: dict[str, Any] = {"content": content}
-    if context is not None:
-        data["context"] = context
-    if agent_id is not None:
-        data["agent_id"] = check_id(agent_id)
-    if not ask:
-        data["ask"] = False
-    return encode("chat", data, identifier)
 
 
 def _reject(future: asyncio.Future[int], error: RealtimeError) -> None:

@@ -185,10 +185,7 @@ class RealtimeClient:
     def messages(self) -> Subscription:
         """Hears everything that any connection of this client does: the user's own messages, those for everybody, and
         those of all rooms that are heard."""
-        self._check_open()
-        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        settle(ready)
-        return Subscription("*", self._hub.open(None), ready, self._hub.release)
+        return self._overhear(None)
 
     def subscribe(self, kind: str, identifier: str) -> None:
         """Hears a room for callbacks, until `unsubscribe`. May be called before the client is entered."""
@@ -238,7 +235,7 @@ class RealtimeClient:
             if chat.room == room and chat.is_open:
                 return chat
         connection = self._connect(room)
-        chat = Chat(room, connection, lambda: self._listen_to_chat(room), lambda: self._close_chat(connection))
+        chat = Chat(room, connection, lambda: self._overhear(room), lambda: self._close_chat(connection))
         self._chats[connection] = chat
         return chat
 
@@ -255,11 +252,12 @@ class RealtimeClient:
         self._general.feed(steps.Subscribe(room))
         return Subscription(room, feed, ready, lambda feed: self._release(room, feed))
 
-    def _listen_to_chat(self, room: str) -> Subscription:
+    def _overhear(self, room: str | None) -> Subscription:
+        """Hears what comes without asking: of a chat, or everything."""
         self._check_open()
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         settle(ready)
-        return Subscription(room, self._hub.open(room), ready, self._hub.release)
+        return Subscription(room or "*", self._hub.open(room), ready, self._hub.release)
 
     def _release(self, room: str, feed: Feed) -> None:
         self._hub.release(feed)

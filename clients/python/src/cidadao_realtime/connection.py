@@ -39,7 +39,7 @@ class Listener(Protocol):
         """The connection is over."""
 
 
-ReadPart = Callable[[Part], Awaitable["bytes | None"]]
+ReadPart = Callable[[Part], Awaitable[bytes | None]]
 
 
 class Connection:

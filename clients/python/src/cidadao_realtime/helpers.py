@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from .errors import NotConfiguredError, PublishError
-from .publisher import AsyncPublisher, OutgoingMessage, Publisher
-from .publishing import Kind, Published, Retrying
+from .publisher import AsyncPublisher, Publisher
+from .publishing import Kind, OutgoingMessage, Published, Retrying
 from .tokens import ServiceToken, SyncToken
 
 OnError = Literal["log", "raise"]

@@ -16,7 +16,7 @@ from .protocol import Message
 Topic = str | type[Event]
 """A type of messages, ``"*"`` for all of them, or a class of events."""
 
-Handler = Callable[[Any], "Awaitable[None] | None"]
+Handler = Callable[[Any], Awaitable[None] | None]
 """A callback, plain or async, that takes a `Message` or an event."""
 
 _log = logging.getLogger("cidadao_realtime")

@@ -396,8 +396,7 @@ class Machine:
     # What the server refuses
 
     def _refused(self, refusal: Refusal, now: float) -> None:
-        if refusal.original_type is None and refusal.file_id is None:
-            self._last_refusal = refusal
+        self._last_refusal = refusal
         if self.state != "live":
             return
         if refusal.code == "RATE_LIMIT":
@@ -408,42 +407,14 @@ class Machine:
         self._refused_frame(refusal, now)
 
     def _refused_frame(self, refusal: Refusal, now: float) -> None:
-        match refusal.original_type:
-            case "refresh":
-                self._renewal.failed(now)
-            case _ if refusal.code == "RATE_LIMIT" or refusal.original_type is None:
-                pass
-            case "subscribe" | "subscribe_investigation" | "subscribe_analysis":
-                self._refused_subscription(refusal, now)
-            case "chat":
-                self._refused_post(refusal, now)
-            case "chat_cancel":
-                self._wishes.cancels.refused()
-            case "upload" | "upload_abort":
-                self._refused_upload(refusal, now)
-            case _:
-                room = self.room or ""
-                self._emit(events.Refused(room, refusal.code, refusal.message, refusal.original_type))
-
-    def _refused_subscription(self, refusal: Refusal, now: float) -> None:
-        room = self._wishes.subscriptions.refused(refusal, now)
-        if room is not None:
-            self._places.forget(room)
-            self._emit(events.Unsubscribed(room, refusal.code, refusal.message))
-
-    def _refused_post(self, refusal: Refusal, now: float) -> None:
-        identifier = self._wishes.outbox.refused(refusal, now)
-        if identifier is not None:
-            self._emit(events.Rejected(self.room or "", identifier, refusal.code, refusal.message))
-
-    def _refused_upload(self, refusal: Refusal, now: float) -> None:
-        file_id = refusal.file_id or self._wishes.uploads.only()
-        if file_id is None:
-            return
-        if refusal.retry:
-            self._wishes.uploads.delayed(file_id, now, refusal.retry_after)
-        elif self._wishes.uploads.ended(file_id):
-            self._emit(events.UploadEnded(self.room or "", file_id, {}, refusal.code, refusal.message))
+        if refusal.original_type == "refresh":
+            self._renewal.failed(now)
+        elif refusal.code != "RATE_LIMIT" and refusal.original_type is not None:
+            event = self._wishes.refused(refusal, self.room or "", now)
+            if isinstance(event, events.Unsubscribed):
+                self._places.forget(event.room)
+            if event is not None:
+                self._emit(event)
 
     # What the program says
 
@@ -488,7 +459,6 @@ class Machine:
         if isinstance(frame, str):
             self._transmit(frame, now)
         else:
-            self._pace.spend(now)
             self._out.append(steps.TransmitPart(frame))
 
     def _transmit(self, frame: str, now: float) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .backoff import Backoff, Random
 from .errors import OutboxFullError
+from .events import Rejected
 
 if TYPE_CHECKING:
     from .options import Options
@@ -23,7 +24,7 @@ class _Entry:
 
 
 class Outbox:
-    """A bounded queue. One frame at a time is on its way: so they arrive in order, and a refusal is of that one."""
+    """A bounded queue. One frame at a time is on its way: were one refused for now, the next would overtake it."""
 
     def __init__(self, options: Options, random: Random) -> None:
         self._options = options
@@ -71,16 +72,17 @@ class Outbox:
         self._backoff.reset()
         return self._remove(identifier)
 
-    def refused(self, refusal: Refusal, now: float) -> str | None:
-        """The frame on its way was refused; its id, if that is for good."""
-        identifier, self._under_way = self._under_way, None
-        if identifier is None:
+    def refused(self, refusal: Refusal, room: str, now: float) -> Rejected | None:
+        """A frame was refused; told if that is for good."""
+        identifier = refusal.original_id
+        if identifier is None or identifier != self._under_way:
             return None
-        if not refusal.retry:
-            self._remove(identifier)
-            return identifier
-        self._not_before = now + (refusal.retry_after or 0.5) + self._backoff.delay()
-        return None
+        self._under_way = None
+        if refusal.retry:
+            self._not_before = now + (refusal.retry_after or 0.5) + self._backoff.delay()
+            return None
+        self._remove(identifier)
+        return Rejected(room, identifier, refusal.code, refusal.message)
 
     def withdraw(self, identifier: str) -> bool:
         """Takes a frame out; False if it has been sent, so that the server may have it."""

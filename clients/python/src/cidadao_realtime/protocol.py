@@ -77,14 +77,17 @@ class Refreshed:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A frame was refused, or the connection ends."""
+    """A frame was refused, or the connection ends. It names the frame, the room or the file that it is about."""
 
     code: str
     message: str = ""
     retry: bool = False
     retry_after: float | None = None
     original_type: str | None = None
+    original_id: str | None = None
+    room: str | None = None
     file_id: str | None = None
+    offset: int | None = None
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,10 @@ def _refusal(_: str, data: dict[str, Any]) -> Refusal:
         retry=data.get("retry") is True,
         retry_after=_seconds(data, "retry_after_ms", 0.0) if "retry_after_ms" in data else None,
         original_type=_optional_text(data, "original_type"),
+        original_id=_optional_text(data, "original_id"),
+        room=_optional_text(data, "room"),
         file_id=_optional_text(data, "file_id"),
+        offset=_number(data, "offset") if "offset" in data else None,
     )
 
 
@@ -297,13 +303,12 @@ def _list(data: dict[str, Any], name: str) -> list[Any]:
     return value
 
 
-def encode(kind: str, data: dict[str, Any] | None = None, identifier: str | None = None) -> str:
+def encode(kind: str, data: dict[str, Any], identifier: str | None = None) -> str:
     """A frame of the client's. Raises ValueError or TypeError for what JSON cannot say."""
     frame: dict[str, Any] = {"type": kind}
     if identifier is not None:
         frame["id"] = identifier
-    if data is not None:
-        frame["data"] = data
+    frame["data"] = data
     text = json.dumps(frame, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     text.encode()  # half of a surrogate pair cannot be sent
     return text
@@ -328,6 +333,41 @@ def ack(seq: int, room: str | None = None) -> str:
 def refresh(token: str) -> str:
     """Offers another token."""
     return encode("refresh", {"token": token})
+
+
+def chat(
+    identifier: str, content: str, *, context: Any = None, agent_id: str | None = None, ask: bool | None = None
+) -> str:
+    """Says something in a chat. Without ``ask`` an agent is asked."""
+    optional = {"agent_id": agent_id, "context": context, "ask": ask}
+    given = {name: value for name, value in optional.items() if value is not None}
+    return encode("chat", {"content": content, **given}, identifier)
+
+
+def chat_cancel(question: str) -> str:
+    """Stops the answer to a question."""
+    return encode("chat_cancel", {"reply_to": question})
+
+
+def typing(is_typing: bool) -> str:
+    """Says that the user types, or does no more."""
+    return encode("typing", {"isTyping": is_typing})
+
+
+def presence(state: dict[str, Any]) -> str:
+    """Shows a state with the user."""
+    return encode("presence", {"state": state})
+
+
+def upload(file_id: str, name: str, size: int, content_type: str, sha256: str) -> str:
+    """Announces a file."""
+    data = {"name": name, "size": size, "content_type": content_type, "sha256": sha256}
+    return encode("upload", data, file_id)
+
+
+def upload_abort(file_id: str) -> str:
+    """Gives a file up."""
+    return encode("upload_abort", {"file_id": file_id})
 
 
 def _named(room: str) -> dict[str, Any]:

@@ -7,17 +7,14 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
 
 import httpx
 
 from .backoff import Random
-from .publishing import MAX_MESSAGES, Kind, Outcome, Pause, Published, Request, Retrying, deliver, prepare, room_of
+from .batch import AsyncBatch, Batch
+from .publishing import Kind, Outcome, OutgoingMessage, Pause, Published, Request, Retrying, deliver, prepare, room_of
 from .rooms import base_url
 from .tokens import SyncToken, Token, check_token, find_token
-
-OutgoingMessage = Mapping[str, Any]
-"""``type``, and perhaps ``data``, ``id``, ``timestamp``, ``priority`` (critical, normal, low) and ``ephemeral``."""
 
 _TIMEOUT = 10.0
 
@@ -202,76 +199,6 @@ class AsyncPublisher:
         except httpx.TransportError as error:
             return Outcome(error=type(error).__name__)
         return Outcome(response.status_code, response.content, response.headers.get("retry-after"))
-
-
-class Batch:
-    """Messages that wait to go together. Made by `Publisher.batch`.
-
-    Attributes:
-        published: what has been published, in the order of the requests.
-    """
-
-    def __init__(self, deliver: Callable[[str, Sequence[str]], list[Published]]) -> None:
-        self._deliver = deliver
-        self._rooms: dict[str, list[str]] = {}
-        self.published: list[Published] = []
-
-    def publish(self, kind: Kind, identifier: str | None, message: OutgoingMessage) -> None:
-        """Adds a message. Those of a room keep their order."""
-        room = room_of(kind, identifier)
-        waiting = self._rooms.setdefault(room, [])
-        waiting.append(prepare(message))
-        if len(waiting) >= MAX_MESSAGES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Publishes what waits. After an error what was not published waits still: flush again."""
-        while self._rooms:
-            room = next(iter(self._rooms))
-            self.published += self._deliver(room, self._rooms[room])
-            del self._rooms[room]
-
-    def __enter__(self) -> Batch:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            self.flush()
-
-
-class AsyncBatch:
-    """Messages that wait to go together. Made by `AsyncPublisher.batch`; see `Batch`."""
-
-    def __init__(self, deliver: Callable[[str, Sequence[str]], Awaitable[list[Published]]]) -> None:
-        self._deliver = deliver
-        self._rooms: dict[str, list[str]] = {}
-        self.published: list[Published] = []
-
-    async def publish(self, kind: Kind, identifier: str | None, message: OutgoingMessage) -> None:
-        """Adds a message. Those of a room keep their order."""
-        room = room_of(kind, identifier)
-        waiting = self._rooms.setdefault(room, [])
-        waiting.append(prepare(message))
-        if len(waiting) >= MAX_MESSAGES:
-            await self.flush()
-
-    async def flush(self) -> None:
-        """Publishes what waits. After an error what was not published waits still: flush again."""
-        while self._rooms:
-            room = next(iter(self._rooms))
-            self.published += await self._deliver(room, self._rooms[room])
-            del self._rooms[room]
-
-    async def __aenter__(self) -> AsyncBatch:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            await self.flush()
 
 
 def _prepared(messages: OutgoingMessage | Iterable[OutgoingMessage]) -> list[str]:

@@ -18,6 +18,9 @@ from .rooms import check_id, messages_path, room_name
 
 Kind = Literal["analysis", "chat", "investigation", "system", "user"]
 
+OutgoingMessage = Mapping[str, Any]
+"""``type``, and perhaps ``data``, ``id``, ``timestamp``, ``priority`` (critical, normal, low) and ``ephemeral``."""
+
 MAX_MESSAGES = 1_000
 MAX_BYTES = 1_048_576
 
@@ -83,7 +86,7 @@ class Outcome:
 Steps = Generator["Request | Pause", "Outcome | None", list[Published]]
 
 
-def prepare(message: Mapping[str, Any]) -> str:
+def prepare(message: OutgoingMessage) -> str:
     """A message as JSON, with an id, so that to send it again is not to publish it twice."""
     unknown = set(message) - _FIELDS
     if unknown:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .cursors import Cursor
 from .events import Event
-from .protocol import Message, Part
+from .protocol import Message, Part, Refusal
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Received:
 
 @dataclass(frozen=True)
 class Closed:
-    """The socket is closed, or could not be opened. ``refusal`` is the code in an HTTP answer, if there was one."""
+    """The socket is closed, or could not be opened. ``refusal`` is what an HTTP answer says, if there was one."""
 
     code: int = 1006
     reason: str = ""
-    refusal: str | None = None
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .backoff import Backoff, Random
+from .events import Unsubscribed
 
 if TYPE_CHECKING:
     from .protocol import Refusal
@@ -20,23 +21,17 @@ class _Wish:
     asked_at: float | None = None
     not_before: float = 0.0
     heard: bool = False
-    alone: bool = False
     wanted: bool = True
 
 
 class Subscriptions:
-    """What is wished for, asked for and heard.
-
-    A refusal does not name the room. While several rooms are asked for, it is only counted; when all answers are
-    there, those without one are asked for again, one at a time.
-    """
+    """What is wished for, asked for and heard."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
         self._wishes: dict[str, _Wish] = {}
         self._goodbyes: list[str] = []
         self._leaving: list[str] = []
-        self._refusals = 0
 
     def __contains__(self, room: str) -> bool:
         return room in self._wishes and self._wishes[room].wanted
@@ -66,21 +61,19 @@ class Subscriptions:
         """The connection is a new one, and hears nothing yet."""
         self._goodbyes.clear()
         self._leaving.clear()
-        self._refusals = 0
         self._wishes = {room: wish for room, wish in self._wishes.items() if wish.wanted}
         for wish in self._wishes.values():
-            wish.heard, wish.asked_at, wish.alone = False, None, False
+            wish.heard, wish.asked_at = False, None
 
     def next(self, now: float) -> tuple[str, bool] | None:
         """The room to ask for now (True), or to say goodbye to (False)."""
         if self._goodbyes:
             self._leaving.append(self._goodbyes[0])
             return self._goodbyes.pop(0), False
-        asked = self._asked()
-        if len(asked) >= _MAX_ASKED or any(wish.alone for wish in asked):
+        if len(self._asked()) >= _MAX_ASKED:
             return None
         for room, wish in self._wishes.items():
-            if self._waits(wish) and now >= wish.not_before and not (wish.alone and asked):
+            if self._waits(wish) and now >= wish.not_before:
                 wish.asked_at = now
                 return room, True
         return None
@@ -90,10 +83,9 @@ class Subscriptions:
         wish = self._wishes.get(room)
         if wish is None:
             return False
-        wish.heard, wish.asked_at, wish.alone = True, None, False
+        wish.heard, wish.asked_at = True, None
         wish.backoff.reset()
         self._forget_unwanted()
-        self._settle()
         return wish.wanted
 
     def ended(self, room: str) -> bool:
@@ -106,14 +98,18 @@ class Subscriptions:
         self._want_no_more(room, self._wishes[room])
         return True
 
-    def refused(self, refusal: Refusal, now: float) -> str | None:
-        """A question was refused; the room that is refused for good, if that is clear."""
-        asked = self._asked_rooms()
-        if len(asked) != 1:
-            self._refusals += 1
-            self._settle()
+    def refused(self, refusal: Refusal, now: float) -> Unsubscribed | None:
+        """A question was refused; told if that is for good."""
+        room = refusal.room or ""
+        wish = self._wishes.get(room)
+        if wish is None:
             return None
-        return self._refuse(asked[0], refusal, now)
+        wish.asked_at, wish.heard = None, False
+        if wish.wanted and refusal.retry:
+            wish.not_before = now + (refusal.retry_after or 0.5) + wish.backoff.delay()
+            return None
+        del self._wishes[room]
+        return Unsubscribed(room, refusal.code, refusal.message) if wish.wanted else None
 
     def unsure(self) -> None:
         """Any question may have been thrown away: ask all of them again."""
@@ -121,16 +117,14 @@ class Subscriptions:
         self._leaving.clear()
         for wish in self._asked():
             wish.asked_at = None
-        self._refusals = 0
         self._forget_unwanted()
 
     def due(self, now: float) -> None:
         """Asks again where no answer came."""
         for wish in self._asked():
             if wish.asked_at is not None and now >= wish.asked_at + _PATIENCE:
-                wish.asked_at, wish.alone = None, True
+                wish.asked_at = None
         self._forget_unwanted()
-        self._settle()
 
     @property
     def deadline(self) -> float | None:
@@ -142,18 +136,6 @@ class Subscriptions:
     def _waits(self, wish: _Wish) -> bool:
         return wish.wanted and not wish.heard and wish.asked_at is None
 
-    def _refuse(self, room: str, refusal: Refusal, now: float) -> str | None:
-        wish = self._wishes[room]
-        wish.asked_at, wish.alone = None, False
-        if not wish.wanted:
-            del self._wishes[room]
-            return None
-        if not refusal.retry:
-            del self._wishes[room]
-            return room
-        wish.not_before = now + (refusal.retry_after or 0.5) + wish.backoff.delay()
-        return None
-
     def _want_no_more(self, room: str, wish: _Wish) -> None:
         wish.wanted, wish.heard = False, False
         if wish.asked_at is None:
@@ -164,17 +146,5 @@ class Subscriptions:
         for room in gone:
             del self._wishes[room]
 
-    def _settle(self) -> None:
-        asked = self._asked()
-        if asked and self._refusals >= len(asked):
-            for wish in asked:
-                wish.asked_at, wish.alone = None, True
-            self._forget_unwanted()
-        if self._refusals >= len(asked):
-            self._refusals = 0
-
     def _asked(self) -> list[_Wish]:
         return [wish for wish in self._wishes.values() if wish.asked_at is not None]
-
-    def _asked_rooms(self) -> list[str]:
-        return [room for room, wish in self._wishes.items() if wish.asked_at is not None]

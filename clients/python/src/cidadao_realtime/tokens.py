@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from .errors import RealtimeError
 
-Token = str | Callable[[], "str | Awaitable[str]"]
+Token = str | Callable[[], str | Awaitable[str]]
 """A token, or a function, plain or async, that gives a fresh one each time it is called."""
 
 SyncToken = str | Callable[[], str]

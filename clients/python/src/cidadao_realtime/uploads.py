@@ -7,7 +7,7 @@ from typing import Any
 
 from .backoff import Backoff, Random
 from .events import Event, UploadEnded, UploadMoved
-from .protocol import Part, UploadFrame, encode
+from .protocol import Part, Refusal, UploadFrame, upload_abort
 
 _PATIENCE = 15.0
 _WINDOW = 1_048_576
@@ -49,7 +49,7 @@ class Uploads:
     def next(self, now: float) -> str | Part | None:
         """What to send now."""
         if self._aborted:
-            return encode("upload_abort", {"file_id": self._aborted.pop(0)})
+            return upload_abort(self._aborted.pop(0))
         for file_id, file in self._files.items():
             if now >= file.not_before and (step := _next_of(file_id, file, now)) is not None:
                 return step
@@ -68,15 +68,20 @@ class Uploads:
         del self._files[frame.file_id]
         return UploadEnded(room, frame.file_id, frame.data, "ABORTED" if frame.type == "upload_aborted" else None)
 
-    def ended(self, file_id: str) -> bool:
-        """It is over; False if nobody waited for that."""
-        return self._files.pop(file_id, None) is not None
-
-    def delayed(self, file_id: str, now: float, after: float | None) -> None:
-        """The server cannot take it now."""
+    def refused(self, refusal: Refusal, room: str, now: float) -> UploadEnded | None:
+        """The server has a hole, cannot take the file now, or, which is told, does not want it."""
+        file_id = refusal.file_id or ""
         file = self._files.get(file_id)
-        if file is not None:
-            self._announce_later(file, now + (after or 0.5) + file.backoff.delay())
+        if file is None:
+            return None
+        if refusal.offset is not None:
+            file.sent = file.stored = min(refusal.offset, file.size)
+        elif refusal.retry:
+            self._announce_later(file, now + (refusal.retry_after or 0.5) + file.backoff.delay())
+        else:
+            del self._files[file_id]
+            return UploadEnded(room, file_id, {}, refusal.code, refusal.message)
+        return None
 
     def unsure(self) -> None:
         """What is on its way may not have arrived."""
@@ -88,10 +93,6 @@ class Uploads:
         for file in self._files.values():
             if file.asked and now >= file.patience_ends:
                 self._announce_later(file, now + file.backoff.delay())
-
-    def only(self) -> str | None:
-        """The id of the file, if there is just one."""
-        return next(iter(self._files)) if len(self._files) == 1 else None
 
     @property
     def under_way(self) -> bool:
@@ -130,8 +131,11 @@ def _next_of(file_id: str, file: _File, now: float) -> str | Part | None:
     end = min(file.size, file.stored + file.window)
     if file.handle is None or file.sent >= end:
         return None
-    part = Part(file_id, file.handle, file.sent, min(file.part, end - file.sent))
-    file.sent += part.length
+    length = min(file.part, end - file.sent)
+    if length < file.part and end < file.size and file.sent > file.stored:
+        return None  # small frames count against the rate: wait for the window rather than fill it up
+    part = Part(file_id, file.handle, file.sent, length)
+    file.sent += length
     return part
 
 

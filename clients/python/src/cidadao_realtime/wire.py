@@ -11,9 +11,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
-from .protocol import SUBPROTOCOL, Part
+from .protocol import SUBPROTOCOL, FrameError, Part, Refusal, decode
 from .steps import Closed, Opened, Received
-from .verdict import FINAL_CODES, RETRY_CODES, TOKEN_CODES
 
 _CLOSE_TIMEOUT = 2.0
 _MAX_FRAME = 4 * 1_048_576
@@ -125,12 +124,13 @@ class Wire:
             self._tell(what)
 
 
-def _refusal(error: InvalidStatus) -> str | None:
-    """The code in an answer to a refused upgrade, if it is one of this server's."""
+def _refusal(error: InvalidStatus) -> Refusal | None:
+    """What an answer to a refused upgrade says, if it is one of this server's."""
     try:
-        code = json.loads(error.response.body or b"")["error"]["code"]
-    except (KeyError, TypeError, ValueError):
-        code = None
-    if isinstance(code, str) and code in FINAL_CODES | RETRY_CODES | TOKEN_CODES:
-        return code
-    return "INVALID_TOKEN" if error.response.status_code == _UNAUTHORIZED else None
+        data = json.loads(error.response.body or b"")["error"]
+        (frame,) = decode(json.dumps({"type": "error", "data": data}))
+    except (FrameError, KeyError, TypeError, ValueError):
+        frame = None
+    if isinstance(frame, Refusal) and isinstance(data.get("retry"), bool):
+        return frame
+    return Refusal("INVALID_TOKEN") if error.response.status_code == _UNAUTHORIZED else None

@@ -8,9 +8,10 @@ from typing import Any
 from .backoff import Random
 from .cancels import Cancels
 from .cursors import Cursor
+from .events import Event, Refused
 from .options import Options
 from .outbox import Outbox
-from .protocol import Part, encode, subscribe, unsubscribe
+from .protocol import Part, Refusal, presence, subscribe, unsubscribe
 from .subscriptions import Subscriptions
 from .uploads import Uploads
 
@@ -34,6 +35,21 @@ class Wishes:
         """Shows a state in presence."""
         self._state, self._is_shown = state, False
 
+    def refused(self, refusal: Refusal, room: str, now: float) -> Event | None:
+        """The server refused one of them; what that means to the program, if it is for good."""
+        match refusal.original_type:
+            case "subscribe":
+                return self.subscriptions.refused(refusal, now)
+            case "chat":
+                return self.outbox.refused(refusal, room, now)
+            case "chat_cancel":
+                self.cancels.refused()
+                return None
+            case "upload" | "upload_abort":
+                return self.uploads.refused(refusal, room, now)
+            case _:
+                return Refused(room, refusal.code, refusal.message, refusal.original_type)
+
     def unsure(self) -> None:
         """What is on its way may not have arrived."""
         for part in self._parts:
@@ -52,7 +68,7 @@ class Wishes:
             return subscribe(room, cursor(room)) if wanted else unsubscribe(room)
         if self._state is not None and not self._is_shown:
             self._is_shown = True
-            return encode("presence", {"state": self._state})
+            return presence(self._state)
         return self.cancels.next(now, self.outbox) or self.outbox.next(now) or self.uploads.next(now)
 
     @property

@@ -16,7 +16,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 SCRIPT = Path(__file__).parent.parent / "worker.ts"
-ROOT = SCRIPT.parents[3]
+FOLDER = SCRIPT.parents[1]
+ROOT = FOLDER.parents[1]
 
 
 def node() -> str | None:
@@ -36,7 +37,8 @@ class Relay:
         self.target = 0
         self.refusing = False
         self.swallowing = False
-        self.accepted = 0
+        self.swallowing_answers = False
+        self.passed_on = 0
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -57,6 +59,10 @@ class Relay:
         for writer in self._writers:
             writer.transport.abort()
 
+    def heal(self) -> None:
+        """Passes everything on again."""
+        self.refusing = self.swallowing = self.swallowing_answers = False
+
     @property
     def open(self) -> int:
         return len(self._writers) // 2
@@ -65,22 +71,22 @@ class Relay:
         if self.refusing:
             writer.transport.abort()
             return
-        self.accepted += 1
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         with contextlib.suppress(OSError):
             back, forth = await asyncio.open_connection("127.0.0.1", self.target)
             self._writers |= {writer, forth}
-            await asyncio.gather(self._pump(reader, forth), self._pump(back, writer))
+            await asyncio.gather(self._pump(reader, forth), self._pump(back, writer, answers=True))
             self._writers -= {writer, forth}
         writer.close()
         self._tasks.discard(task)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool = False) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(65_536):
-                if not self.swallowing:
+                if not self.swallowing and not (answers and self.swallowing_answers):
+                    self.passed_on += 0 if answers else len(data)
                     sink.write(data)
                     await sink.drain()
         sink.close()
