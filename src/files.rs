@@ -204,11 +204,6 @@ impl<S: Sql> Files<S> {
         Ok(())
     }
 
-    /// What was known of them may not hold any more.
-    pub const fn forget(&mut self) {
-        self.total = None;
-    }
-
     /// How many there are, and their bytes.
     pub fn total(&mut self) -> Result<(u64, u64), StoreError> {
         if let Some(total) = self.total {

@@ -9,12 +9,14 @@
 
 mod support;
 
+use cidadao_realtime::chat_session::Act;
 use cidadao_realtime::code::Reject;
 use cidadao_realtime::files::Offer;
 use cidadao_realtime::id::Epoch;
 use cidadao_realtime::limits::DAY;
 use cidadao_realtime::room::{Failure, Permit, Place};
 use support::files::{ROOM, about, data, leftovers, pdf, send, sha256, told};
+use support::sessions::user;
 use support::world::World;
 
 fn offer(user: &str, bytes: &[u8]) -> Offer {
@@ -106,7 +108,7 @@ fn what_a_room_gives_up_goes_from_the_bucket_however_long_that_takes() {
     let late = place(world.admit(ROOM, &Offer { id: "late".parse().unwrap(), ..offer("ana", &bytes) }));
     send(&mut world, ana, "g", &bytes);
     world.bucket.down = true;
-    world.erase_files(ROOM);
+    world.obey(ROOM, &user("ana"), Act::Erase).unwrap();
     world.pass(600_000);
     world.evict(ROOM);
     world.pass(600_000);
