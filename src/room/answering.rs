@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Failure, Room};
 use crate::agent::address::Address;
-use crate::agent::openai::{Role, Turn as Remark};
+use crate::agent::openai::{Remark, Role};
 use crate::agent::{Agent, Event, Kind, Stage};
 use crate::answers::answer::{Answer, brief};
 use crate::answers::question::Question;

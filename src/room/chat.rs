@@ -14,7 +14,7 @@ use crate::turn::Turn;
 
 /// What is published of something that a person said.
 #[derive(Serialize)]
-struct Remark<'a> {
+struct Words<'a> {
     role: &'static str,
     content: &'a str,
     user_id: &'a Id,
@@ -48,7 +48,7 @@ impl<S: Sql> Room<S> {
             return Err(Refusal::from(Reject::IdTaken).into());
         }
         self.check_chat(&chat)?;
-        let said = Remark { role: "user", content: &chat.content, user_id: &user };
+        let said = Words { role: "user", content: &chat.content, user_id: &user };
         let taken = self.post(turn, Draft::new("chat", &said, id), Some(conn))?;
         self.stopped_typing(turn, &user);
         if let (true, Some(seq)) = (chat.ask, taken.seq) {

@@ -3,6 +3,7 @@
 use super::{Failure, Room};
 use crate::asker::Asker;
 use crate::code::{Refusal, Reject};
+use crate::files::download::Held;
 use crate::files::sniff::Seen;
 use crate::files::{self, Complete, File, Offer, invalid};
 use crate::id::{Epoch, Id};
@@ -54,21 +55,6 @@ pub struct Place {
     pub epoch: Epoch,
     /// By this attempt.
     pub place: u32,
-}
-
-/// Where a file is that is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
-    /// Under this key.
-    pub key: String,
-    /// Its name.
-    pub name: String,
-    /// Its bytes.
-    pub size: u64,
-    /// Its media type.
-    pub content_type: String,
-    /// Its SHA-256.
-    pub sha256: String,
 }
 
 /// What the message says that tells of a file.

@@ -44,7 +44,7 @@ impl<S: Sql> Room<S> {
     }
 
     fn begin_upload(&mut self, turn: &mut Turn, conn: ConnId, announcement: Announcement) -> Result<(), Failure> {
-        let offer = Offer::new(announcement, self.speaker(conn, "upload")?);
+        let offer = offer(announcement, self.speaker(conn, "upload")?);
         if let Some(file) = self.known_file(&offer)? {
             let complete = file.complete(&self.name, false);
             self.tell(turn, [conn], &ServerFrame::UploadComplete(&complete));
@@ -260,6 +260,13 @@ impl<S: Sql> Room<S> {
         self.discards.take(now).into_iter().for_each(|prefix| turn.run(Errand::Discard { prefix }));
         Ok(())
     }
+}
+
+/// What somebody announced.
+fn offer(announcement: Announcement, user: Id) -> Offer {
+    let Announcement { id, name, size, content_type, sha256 } = announcement;
+    let sha256 = sha256.map(|hash| hash.to_ascii_lowercase());
+    Offer { id, user, name, size, content_type, sha256 }
 }
 
 /// Whether this is the file that was announced before.

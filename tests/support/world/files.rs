@@ -1,10 +1,11 @@
 //! Where the world keeps files, and what people do with theirs.
 
 use cidadao_realtime::asker::Asker;
+use cidadao_realtime::files::download::Held;
 use cidadao_realtime::files::sniff::{Inspection, Seen};
 use cidadao_realtime::files::uploads;
 use cidadao_realtime::files::{Complete, Offer};
-use cidadao_realtime::room::{Held, Permit, Place};
+use cidadao_realtime::room::{Permit, Place};
 use cidadao_realtime::turn::{Errand, Outcome};
 
 use super::*;
