@@ -12,7 +12,6 @@ use crate::code::{Refusal, Reject};
 use crate::config::Config;
 use crate::files::sniff::{Kind, Seen};
 use crate::id::{Epoch, Id, RoomName, Seq};
-use crate::protocol::Announcement;
 use crate::sql::{Sql, StoreError, Value, one};
 
 /// What an id may hold and a path may not.
@@ -36,13 +35,6 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// What somebody announced.
-    pub fn new(announcement: Announcement, user: Id) -> Self {
-        let Announcement { id, name, size, content_type, sha256 } = announcement;
-        let sha256 = sha256.map(|hash| hash.to_ascii_lowercase());
-        Self { id, user, name, size, content_type, sha256 }
-    }
-
     /// Whether such a file is taken, as far as what is said of it tells.
     pub fn check(&self, config: &Config) -> Result<(), Refusal> {
         check_name(&self.name, config.limits.file_name_bytes)?;
@@ -202,11 +194,6 @@ impl<S: Sql> Files<S> {
         self.sql.exec(statement, &[&texts[..], &rest].concat())?;
         self.total = self.total.map(|(count, bytes)| (count.saturating_add(1), bytes.saturating_add(*size)));
         Ok(())
-    }
-
-    /// What was known of them may not hold any more.
-    pub const fn forget(&mut self) {
-        self.total = None;
     }
 
     /// How many there are, and their bytes.

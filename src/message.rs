@@ -17,7 +17,7 @@ use crate::limits::Limits;
 const MAX_TYPE_BYTES: usize = 64;
 
 /// Types that only the server itself may send: a client takes them for answers to what it asked.
-const RESERVED: [&str; 12] = [
+const RESERVED: [&str; 16] = [
     "ack",
     "batch",
     "connection",
@@ -30,6 +30,10 @@ const RESERVED: [&str; 12] = [
     "subscribed",
     "token_expiring",
     "unsubscribed",
+    "upload_aborted",
+    "upload_complete",
+    "upload_progress",
+    "upload_ready",
 ];
 
 /// The fields that chunks have of those that complete answers have.

@@ -47,7 +47,7 @@ use crate::tickets::Tickets;
 use crate::turn::{Input, Turn};
 use crate::typing::Typing;
 
-pub use files::{Ask, Held, Permit, Place, Told};
+pub use files::{Ask, Permit, Place, Told};
 
 /// Why a request was not carried out.
 #[derive(Debug, PartialEq, Eq)]
@@ -154,18 +154,11 @@ impl<S: Sql> Room<S> {
         let noted = marks.noted().max(log.progress());
         let followers = Followers::open(sql.clone(), noted.settled)?;
         let connections = Connections::open(sql.clone())?;
-        let answers = match name.kind() {
-            Kind::Chat => Answers::open(sql.clone(), streams, &config, moment.now)?,
-            Kind::Analysis | Kind::Investigation | Kind::System | Kind::User => Answers::none(sql.clone()),
-        };
-        let chat = name.kind() == Kind::Chat;
-        let session = chat.then(|| ChatSession::open(sql.clone())).transpose()?;
-        let (uploads, discards) = match name.kind() {
-            Kind::Chat => (Uploads::open(sql.clone(), moment.now)?, Discards::open(sql.clone(), moment.now)?),
-            Kind::Analysis | Kind::Investigation | Kind::System | Kind::User => {
-                (Uploads::none(sql.clone()), Discards::none(sql.clone()))
-            }
-        };
+        let (chat, now) = ((name.kind() == Kind::Chat).then(|| sql.clone()), moment.now);
+        let answers = chat.clone().map(|sql| Answers::open(sql, streams, &config, now)).transpose()?;
+        let uploads = chat.clone().map(|sql| Uploads::open(sql, now)).transpose()?;
+        let discards = chat.clone().map(|sql| Discards::open(sql, now)).transpose()?;
+        let session = chat.map(ChatSession::open).transpose()?;
         let mut room = Self {
             name,
             config,
@@ -177,11 +170,11 @@ impl<S: Sql> Room<S> {
             subscriptions,
             connections,
             tickets: Tickets::open(sql.clone()),
-            answers,
+            answers: answers.unwrap_or_else(|| Answers::none(sql.clone())),
             session,
+            uploads: uploads.unwrap_or_else(|| Uploads::none(sql.clone())),
+            discards: discards.unwrap_or_else(|| Discards::none(sql.clone())),
             files: Files::open(sql),
-            uploads,
-            discards,
             batch: Batch::default(),
             sweep: Sweep::Now,
             replayed: Millis(0),

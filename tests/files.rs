@@ -9,12 +9,18 @@
 
 mod support;
 
+use cidadao_realtime::chat_session::Act;
 use cidadao_realtime::code::Reject;
 use cidadao_realtime::files::Offer;
+use cidadao_realtime::files::discards::Discards;
 use cidadao_realtime::id::Epoch;
 use cidadao_realtime::limits::DAY;
+use cidadao_realtime::moment::Millis;
 use cidadao_realtime::room::{Failure, Permit, Place};
+use cidadao_realtime::sql::Sql;
 use support::files::{ROOM, about, data, leftovers, pdf, send, sha256, told};
+use support::sessions::user;
+use support::sql::Sqlite;
 use support::world::World;
 
 fn offer(user: &str, bytes: &[u8]) -> Offer {
@@ -106,7 +112,7 @@ fn what_a_room_gives_up_goes_from_the_bucket_however_long_that_takes() {
     let late = place(world.admit(ROOM, &Offer { id: "late".parse().unwrap(), ..offer("ana", &bytes) }));
     send(&mut world, ana, "g", &bytes);
     world.bucket.down = true;
-    world.erase_files(ROOM);
+    world.obey(ROOM, &user("ana"), Act::Erase).unwrap();
     world.pass(600_000);
     world.evict(ROOM);
     world.pass(600_000);
@@ -118,4 +124,21 @@ fn what_a_room_gives_up_goes_from_the_bucket_however_long_that_takes() {
     assert_eq!(leftovers(&mut world), [0, 0, 0]);
     world.pass(DAY);
     assert_eq!(world.errands(), 0);
+}
+
+#[test]
+fn much_that_is_to_go_goes_a_little_at_a_time() {
+    let (sql, now) = (Sqlite::default(), Millis(1_000));
+    sql.exec("CREATE TABLE discards (prefix TEXT PRIMARY KEY)", &[]).unwrap();
+    let mut discards = Discards::open(sql, now).unwrap();
+    (0..20).try_for_each(|n| discards.add(format!("k{n:02}"), now)).unwrap();
+    let first = discards.take(now);
+    assert_eq!((first.len(), discards.take(now).len()), (8, 0));
+    assert!(discards.deadline().unwrap() > now, "nothing wakes the room in vain");
+    discards.tried(&first[0], true, now).unwrap();
+    discards.tried(&first[1], false, now).unwrap();
+    assert_eq!(discards.take(now), ["k08", "k09"]);
+    let late = discards.deadline().unwrap();
+    assert_eq!(discards.take(late).len(), 8, "of what nobody heard the end of is tried again");
+    assert!(discards.deadline().unwrap() > late);
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
-use super::openai::Turn;
+use super::openai::Remark;
 use super::{Kind, backend, openai};
 use crate::answers::question::Question;
 use crate::id::Id;
@@ -66,7 +66,7 @@ impl Address {
 
 impl Remote {
     /// The body of a request. `said` is what was said in that chat before, for those that do not remember.
-    pub fn body(&self, session: &Id, question: &Question, said: &[Turn<'_>]) -> String {
+    pub fn body(&self, session: &Id, question: &Question, said: &[Remark<'_>]) -> String {
         match self.kind {
             Kind::Backend => {
                 let context = question.context.as_deref().and_then(|text| serde_json::from_str::<&RawValue>(text).ok());

@@ -24,7 +24,7 @@ pub enum Role {
 
 /// Something that was said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Turn<'a> {
+pub struct Remark<'a> {
     /// By whom.
     pub role: Role,
     /// What.
@@ -32,15 +32,15 @@ pub struct Turn<'a> {
 }
 
 /// What is asked, as a request's body: how to answer, and the conversation with the question at its end.
-pub fn body(model: &str, prompt: Option<&str>, turns: &[Turn<'_>]) -> String {
+pub fn body(model: &str, prompt: Option<&str>, remarks: &[Remark<'_>]) -> String {
     #[derive(Serialize)]
     struct Body<'a> {
         model: &'a str,
         stream: bool,
-        messages: Vec<Turn<'a>>,
+        messages: Vec<Remark<'a>>,
     }
-    let system = prompt.map(|content| Turn { role: Role::System, content });
-    let messages = system.into_iter().chain(turns.iter().copied()).collect();
+    let system = prompt.map(|content| Remark { role: Role::System, content });
+    let messages = system.into_iter().chain(remarks.iter().copied()).collect();
     serde_json::to_string(&Body { model, stream: true, messages }).unwrap_or_default()
 }
 
@@ -184,14 +184,14 @@ mod tests {
 
     #[test]
     fn a_question_goes_out_with_the_prompt_before_the_conversation() {
-        let turn = |role, content| Turn { role, content };
-        let turns = [turn(Role::User, "Olá"), turn(Role::Assistant, "Oi!"), turn(Role::User, "E \"agora\"?")];
+        let turn = |role, content| Remark { role, content };
+        let remarks = [turn(Role::User, "Olá"), turn(Role::Assistant, "Oi!"), turn(Role::User, "E \"agora\"?")];
         assert_eq!(
-            body("m", Some("Seja breve."), &turns),
+            body("m", Some("Seja breve."), &remarks),
             r#"{"model":"m","stream":true,"messages":[{"role":"system","content":"Seja breve."},{"role":"user","content":"Olá"},{"role":"assistant","content":"Oi!"},{"role":"user","content":"E \"agora\"?"}]}"#
         );
         assert_eq!(
-            body("m", None, &turns[..1]),
+            body("m", None, &remarks[..1]),
             r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"Olá"}]}"#
         );
     }

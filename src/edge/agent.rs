@@ -73,9 +73,13 @@ impl Object {
         self.streams.borrow().iter().map(|(answer, stream)| (answer.clone(), stream.bytes.clone())).collect()
     }
 
-    /// Adds to what was read of an answer, if anybody still waits for it.
+    /// Adds to what was read of an answer, if anybody still waits for it. A room that fails does not stop what is too long.
     fn keep(&self, answer: &Id, chunk: &[u8]) -> Option<()> {
-        self.streams.borrow_mut().get_mut(answer).map(|stream| stream.bytes.extend(chunk))
+        let most = config(&self.env).limits.agent_bytes;
+        let mut streams = self.streams.borrow_mut();
+        let stream = streams.get_mut(answer).filter(|stream| stream.bytes.len() <= most)?;
+        stream.bytes.extend(chunk);
+        Some(())
     }
 
     /// Hands the room what it has not read of an answer, and what came last.

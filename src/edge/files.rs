@@ -9,12 +9,12 @@ use super::{bucket, hand, header, internal, to_json};
 use crate::asker::Asker;
 use crate::code::{Refusal, Reject};
 use crate::config::Config;
-use crate::files::download::{self, Conditions};
+use crate::files::download::{self, Conditions, Held};
 use crate::files::sniff::{HEAD, Kind, Seen};
 use crate::files::{Offer, invalid};
 use crate::gate::Brought;
 use crate::id::{Id, RoomName};
-use crate::room::{Ask, Held, Place};
+use crate::room::{Ask, Place};
 
 /// Takes a file.
 pub(super) async fn bring(

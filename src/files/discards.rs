@@ -12,6 +12,9 @@ const PAUSE: u64 = 1_000;
 /// 6 hours.
 const LONGEST: u64 = 6 * 3_600 * 1_000;
 
+/// So many are tried at once: each asks twice for something where files are kept.
+const AT_ONCE: usize = 8;
+
 /// All that begins with these is to go.
 #[derive(Debug)]
 pub struct Discards<S> {
@@ -24,6 +27,14 @@ pub struct Discards<S> {
 struct Attempt {
     due: Millis,
     pause: u64,
+    /// Whether it is being tried, and should be done when it is due again.
+    under_way: bool,
+}
+
+impl Attempt {
+    const fn new(due: Millis, pause: u64) -> Self {
+        Self { due, pause, under_way: false }
+    }
 }
 
 impl<S: Sql> Discards<S> {
@@ -36,7 +47,7 @@ impl<S: Sql> Discards<S> {
     pub fn open(sql: S, now: Millis) -> Result<Self, StoreError> {
         let rows = sql.exec("SELECT prefix FROM discards", &[])?;
         let prefixes = rows.into_iter().filter_map(|row| one(vec![row]).text());
-        let all = prefixes.map(|prefix| (prefix, Attempt { due: now, pause: PAUSE })).collect();
+        let all = prefixes.map(|prefix| (prefix, Attempt::new(now, PAUSE))).collect();
         Ok(Self { sql, all })
     }
 
@@ -48,18 +59,25 @@ impl<S: Sql> Discards<S> {
     /// All that begins with this is to go.
     pub fn add(&mut self, prefix: String, now: Millis) -> Result<(), StoreError> {
         self.sql.exec("INSERT OR IGNORE INTO discards (prefix) VALUES (?)", &[Value::from(&*prefix)])?;
-        self.all.insert(prefix, Attempt { due: now, pause: PAUSE });
+        self.all.insert(prefix, Attempt::new(now, PAUSE));
         Ok(())
     }
 
     /// What is to be tried now. It is taken for being tried, for a while.
     pub fn take(&mut self, now: Millis) -> Vec<String> {
-        let due = self.all.iter_mut().filter(|(_, attempt)| attempt.due <= now);
-        due.map(|(prefix, attempt)| {
-            attempt.due = now.plus(PATIENCE);
+        let due = |attempt: &Attempt| attempt.due <= now;
+        self.all.values_mut().filter(|attempt| due(attempt)).for_each(|attempt| attempt.under_way = false);
+        let free = AT_ONCE.saturating_sub(self.under_way());
+        let next = self.all.iter_mut().filter(|(_, attempt)| due(attempt)).take(free);
+        next.map(|(prefix, attempt)| {
+            (attempt.due, attempt.under_way) = (now.plus(PATIENCE), true);
             prefix.clone()
         })
         .collect()
+    }
+
+    fn under_way(&self) -> usize {
+        self.all.values().filter(|attempt| attempt.under_way).count()
     }
 
     /// Something came of it.
@@ -69,13 +87,14 @@ impl<S: Sql> Discards<S> {
             return self.sql.exec("DELETE FROM discards WHERE prefix = ?", &[prefix.into()]).map(drop);
         }
         if let Some(attempt) = self.all.get_mut(prefix) {
-            *attempt = Attempt { due: now.plus(attempt.pause), pause: attempt.pause.saturating_mul(2).min(LONGEST) };
+            *attempt = Attempt::new(now.plus(attempt.pause), attempt.pause.saturating_mul(2).min(LONGEST));
         }
         Ok(())
     }
 
-    /// When something is to be tried.
+    /// When something is to be tried. What has to wait for others is, when one of them is done.
     pub fn deadline(&self) -> Option<Millis> {
-        self.all.values().map(|attempt| attempt.due).min()
+        let full = self.under_way() >= AT_ONCE;
+        self.all.values().filter(|attempt| attempt.under_way || !full).map(|attempt| attempt.due).min()
     }
 }

@@ -4,7 +4,22 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::origin::Header;
-use crate::room::Held;
+use serde::{Deserialize, Serialize};
+
+/// Where a file is that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Under this key.
+    pub key: String,
+    /// Its name.
+    pub name: String,
+    /// Its bytes.
+    pub size: u64,
+    /// Its media type.
+    pub content_type: String,
+    /// Its SHA-256.
+    pub sha256: String,
+}
 
 /// What a name may hold in a header, as in RFC 8187.
 const IN_A_HEADER: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Failure, Room};
 use crate::agent::address::Address;
-use crate::agent::openai::{Role, Turn as Remark};
+use crate::agent::openai::{Remark, Role};
 use crate::agent::{Agent, Event, Kind, Stage};
 use crate::answers::answer::{Answer, brief};
 use crate::answers::question::Question;
@@ -276,11 +276,13 @@ fn spoken(turn: &mut Turn, id: &Id, standing: Standing) -> (String, Agent) {
 /// What a message of the log is in a conversation that leads to the question at that place.
 fn remark(seq: Seq, frame: &str, question: Seq) -> Option<(Role, String)> {
     let frame: Value = serde_json::from_str(frame).ok()?;
+    let data = frame.get("data")?;
     let role = match frame.get("type")?.as_str()? {
+        "chat" if seq < question && data.get("role").is_some_and(|role| role == "assistant") => Role::Assistant,
         "chat" if seq < question => Role::User,
         "chat_complete" => Role::Assistant,
         _ => return None,
     };
-    let content = frame.get("data")?.get("content")?.as_str()?.to_owned();
+    let content = data.get("content")?.as_str()?.to_owned();
     (!content.is_empty()).then_some((role, content))
 }

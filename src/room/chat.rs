@@ -14,7 +14,7 @@ use crate::turn::Turn;
 
 /// What is published of something that a person said.
 #[derive(Serialize)]
-struct Said<'a> {
+struct Words<'a> {
     role: &'static str,
     content: &'a str,
     user_id: &'a Id,
@@ -44,11 +44,11 @@ impl<S: Sql> Room<S> {
         if let Some(seq) = self.log.find(&id)? {
             return self.said_before(&user, id, seq);
         }
-        if self.answers.find(|asked| asked.id == id).is_some() {
+        if self.answers.find(|asked| asked.id == id).is_some() || self.uploads.find(&id).is_some() {
             return Err(Refusal::from(Reject::IdTaken).into());
         }
         self.check_chat(&chat)?;
-        let said = Said { role: "user", content: &chat.content, user_id: &user };
+        let said = Words { role: "user", content: &chat.content, user_id: &user };
         let taken = self.post(turn, Draft::new("chat", &said, id), Some(conn))?;
         self.stopped_typing(turn, &user);
         if let (true, Some(seq)) = (chat.ask, taken.seq) {

@@ -3,9 +3,11 @@
 use super::{Failure, Room};
 use crate::asker::Asker;
 use crate::code::{Refusal, Reject};
+use crate::files::download::Held;
 use crate::files::sniff::Seen;
 use crate::files::{self, Complete, File, Offer, invalid};
 use crate::id::{Epoch, Id};
+use crate::message::Draft;
 use crate::protocol::ServerFrame;
 use crate::sql::{Sql, StoreError};
 use crate::turn::{Errand, Outcome, Turn};
@@ -55,33 +57,9 @@ pub struct Place {
     pub place: u32,
 }
 
-/// Where a file is that is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
-    /// Under this key.
-    pub key: String,
-    /// Its name.
-    pub name: String,
-    /// Its bytes.
-    pub size: u64,
-    /// Its media type.
-    pub content_type: String,
-    /// Its SHA-256.
-    pub sha256: String,
-}
-
-/// The message that tells of a file.
+/// What the message says that tells of a file.
 #[derive(Serialize)]
-struct Message<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    id: &'a Id,
-    data: About<'a>,
-}
-
-/// What it says.
-#[derive(Serialize)]
-struct About<'a> {
+struct News<'a> {
     file_id: &'a Id,
     name: &'a str,
     size: u64,
@@ -180,7 +158,8 @@ impl<S: Sql> Room<S> {
             return Err(Refusal::from(Reject::TooManyFiles).into());
         }
         let another = self.uploads.find(&offer.id).is_some_and(|(_, upload)| upload.offer.user != offer.user);
-        if another || self.log.find(&offer.id)?.is_some() {
+        let answer = self.answers.find(|asked| asked.id == offer.id).is_some();
+        if another || answer || self.log.find(&offer.id)?.is_some() {
             return Err(Refusal::from(Reject::IdTaken).into());
         }
         Ok(())
@@ -198,13 +177,10 @@ impl<S: Sql> Room<S> {
         let Offer { id, user, name, .. } = offer;
         let (url, size, sha256) = (files::url(&self.name, &id), seen.size, seen.sha256.clone());
         let (file_id, user_id) = (&id, &user);
-        let data =
-            About { file_id, name: &name, size, content_type: &content_type, sha256: &sha256, user_id, url: &url };
-        let message = serde_json::to_vec(&Message { kind: "file", id: &id, data });
-        let message = message.map_err(|error| StoreError(error.to_string()))?;
-        let taken = self.publish(turn, &message)?;
-        let taken = taken.into_iter().next().filter(|taken| !taken.duplicate);
-        let seq = taken.and_then(|taken| taken.seq).ok_or_else(|| Refusal::from(Reject::IdTaken))?;
+        let news =
+            News { file_id, name: &name, size, content_type: &content_type, sha256: &sha256, user_id, url: &url };
+        let taken = self.post(turn, Draft::new("file", &news, id.clone()), None)?;
+        let seq = taken.seq.filter(|_| !taken.duplicate).ok_or_else(|| Refusal::from(Reject::IdTaken))?;
         let file = File { id, name, size, content_type, sha256, user, seq, place };
         self.files.add(&file)?;
         Ok(file.complete(&self.name, false))
@@ -263,22 +239,9 @@ impl<S: Sql> Room<S> {
         Ok(())
     }
 
-    /// Gives up all files of this life of the room, and what is on its way: all that begins with these is to go from where
-    /// files are kept. It is for [`Self::discard_files`] to write down, once the tables have been made anew.
-    pub fn give_up_files(&mut self) -> Result<Vec<String>, StoreError> {
-        if !self.config.files {
-            return Ok(Vec::new());
-        }
-        let handles: Vec<u32> = self.uploads.iter().map(|(handle, _)| handle).collect();
-        handles.into_iter().try_for_each(|handle| self.uploads.remove(handle).map(drop))?;
-        let mut prefixes = self.discards.prefixes();
-        prefixes.push(files::prefix(&self.name, self.marks.epoch()));
-        Ok(prefixes)
-    }
-
-    /// Sees to it that all that begins with these goes from where files are kept, and forgets what was known of files.
-    pub fn discard_files(&mut self, turn: &Turn, prefixes: Vec<String>) -> Result<(), StoreError> {
-        self.files.forget();
-        prefixes.into_iter().try_for_each(|prefix| self.discards.add(prefix, turn.moment.now))
+    /// What is to go from where files are kept when this life of the room ends: all that begins with these.
+    pub(super) fn left_behind(&self) -> Vec<String> {
+        let all = self.config.files.then(|| files::prefix(&self.name, self.marks.epoch()));
+        self.discards.prefixes().into_iter().chain(all).collect()
     }
 }

@@ -150,6 +150,7 @@ impl<S: Sql> Room<S> {
         for conn in self.sockets_of(&user_id).map(|peer| peer.session.conn).collect::<Vec<_>>() {
             self.end(turn, conn, Reject::Disconnected)?;
         }
+        self.drop_uploads_of(turn, &user_id)?;
         self.members.expel(&user_id)?;
         Ok(Done::Participant { user_id, participant: false })
     }
@@ -163,13 +164,13 @@ impl<S: Sql> Room<S> {
         }
         let sql = self.session.as_ref().ok_or_else(unknown)?.sql().clone();
         self.let_go(turn)?;
-        let files = self.give_up_files()?;
+        let files = self.left_behind();
         schema::erase(&sql)?;
         let (name, config) = (self.name.clone(), self.config.clone());
         let fresh = Self::open(name, config, sql, Vec::new(), &[], &mut turn.moment)?;
         let hung_up = std::mem::take(&mut self.hung_up);
         *self = Self { hung_up, ..fresh };
-        self.discard_files(turn, files)?;
+        files.into_iter().try_for_each(|prefix| self.discards.add(prefix, turn.moment.now))?;
         Ok(Done::Deleted { deleted: true })
     }
 

@@ -91,13 +91,8 @@ impl<S: Sql> Room<S> {
             Ok(ClientFrame::Subscribe(room, cursor)) => self.subscribe(turn, conn, &room, cursor)?,
             Ok(ClientFrame::Typing(typing)) => self.type_on(turn, conn, typing),
             Ok(ClientFrame::Unsubscribe(room)) => self.unsubscribe(turn, conn, &room)?,
-            Ok(ClientFrame::Upload(announcement)) if self.name.kind() == Kind::Chat => {
-                self.announce(turn, conn, announcement)?;
-            }
-            Ok(ClientFrame::UploadAbort(id)) if self.name.kind() == Kind::Chat => self.abort_upload(turn, conn, &id)?,
-            Ok(ClientFrame::Upload(_) | ClientFrame::UploadAbort(_)) => {
-                self.refuse(turn, conn, &Reject::UnknownType.into(), None);
-            }
+            Ok(ClientFrame::Upload(announcement)) => self.announce(turn, conn, announcement)?,
+            Ok(ClientFrame::UploadAbort(id)) => self.abort_upload(turn, conn, &id)?,
         }
         Ok(())
     }

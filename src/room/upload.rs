@@ -32,10 +32,8 @@ impl<S: Sql> Room<S> {
         conn: ConnId,
         announcement: Announcement,
     ) -> Result<(), StoreError> {
-        let Some(user) = self.peers.get(&conn).map(|peer| peer.session.user.clone()) else { return Ok(()) };
-        let offer = Offer::new(announcement, user);
-        let id = offer.id.clone();
-        match self.begin_upload(turn, conn, offer) {
+        let id = announcement.id.clone();
+        match self.begin_upload(turn, conn, announcement) {
             Ok(()) => Ok(()),
             Err(Failure::Refused(refusal)) => {
                 self.refuse_file(turn, conn, &refusal, Some("upload"), Some(&id), None);
@@ -45,7 +43,8 @@ impl<S: Sql> Room<S> {
         }
     }
 
-    fn begin_upload(&mut self, turn: &mut Turn, conn: ConnId, offer: Offer) -> Result<(), Failure> {
+    fn begin_upload(&mut self, turn: &mut Turn, conn: ConnId, announcement: Announcement) -> Result<(), Failure> {
+        let offer = offer(announcement, self.speaker(conn, "upload")?);
         if let Some(file) = self.known_file(&offer)? {
             let complete = file.complete(&self.name, false);
             self.tell(turn, [conn], &ServerFrame::UploadComplete(&complete));
@@ -62,7 +61,7 @@ impl<S: Sql> Room<S> {
             }
             None => {
                 self.check_offer(&offer)?;
-                self.make_room(conn)?;
+                self.make_room(turn, conn)?;
                 let handle = self.draw_handle(turn);
                 self.uploads.begin(handle, offer, conn, now)?;
                 handle
@@ -84,7 +83,7 @@ impl<S: Sql> Room<S> {
     }
 
     /// Whether there may be one more upload. Those that nobody sends any more give way to it.
-    fn make_room(&mut self, conn: ConnId) -> Result<(), Failure> {
+    fn make_room(&mut self, turn: &Turn, conn: ConnId) -> Result<(), Failure> {
         let limits = &self.config.limits;
         let mine = self.uploads.iter().filter(|(_, upload)| upload.conn == conn).count();
         let (here, away) = (self.uploads_here(), |upload: &Upload| !self.peers.contains_key(&upload.conn));
@@ -95,7 +94,7 @@ impl<S: Sql> Room<S> {
         if waiting >= limits.uploads_waiting
             && let Some(idlest) = self.uploads.idlest(away)
         {
-            self.uploads.remove(idlest)?;
+            self.forget_upload(turn, idlest)?;
         }
         Ok(())
     }
@@ -177,7 +176,13 @@ impl<S: Sql> Room<S> {
 
     /// Somebody gives an upload up. To give up what is not there is nothing new.
     pub(super) fn abort_upload(&mut self, turn: &mut Turn, conn: ConnId, id: &Id) -> Result<(), StoreError> {
-        let Some(user) = self.peers.get(&conn).map(|peer| peer.session.user.clone()) else { return Ok(()) };
+        let user = match self.speaker(conn, "upload_abort") {
+            Ok(user) => user,
+            Err(refusal) => {
+                self.refuse_file(turn, conn, &refusal, Some("upload_abort"), Some(id), None);
+                return Ok(());
+            }
+        };
         let under_way = self.uploads.find(id).map(|(handle, upload)| (handle, upload.offer.user == user));
         let refusal = match under_way {
             Some((handle, true)) => return self.abort(turn, conn, handle, id),
@@ -216,6 +221,13 @@ impl<S: Sql> Room<S> {
         Ok(upload)
     }
 
+    /// Ends all uploads of a user who takes no part any more.
+    pub(super) fn drop_uploads_of(&mut self, turn: &Turn, user: &Id) -> Result<(), StoreError> {
+        let theirs = self.uploads.iter().filter(|(_, upload)| upload.offer.user == *user);
+        let theirs: Vec<u32> = theirs.map(|(handle, _)| handle).collect();
+        theirs.into_iter().try_for_each(|handle| self.forget_upload(turn, handle).map(drop))
+    }
+
     pub(super) fn key_of(&self, file: &Id, place: u32) -> String {
         files::key(&self.name, self.marks.epoch(), file, place)
     }
@@ -248,6 +260,13 @@ impl<S: Sql> Room<S> {
         self.discards.take(now).into_iter().for_each(|prefix| turn.run(Errand::Discard { prefix }));
         Ok(())
     }
+}
+
+/// What somebody announced.
+fn offer(announcement: Announcement, user: Id) -> Offer {
+    let Announcement { id, name, size, content_type, sha256 } = announcement;
+    let sha256 = sha256.map(|hash| hash.to_ascii_lowercase());
+    Offer { id, user, name, size, content_type, sha256 }
 }
 
 /// Whether this is the file that was announced before.

@@ -1,10 +1,11 @@
 //! Where the world keeps files, and what people do with theirs.
 
 use cidadao_realtime::asker::Asker;
+use cidadao_realtime::files::download::Held;
 use cidadao_realtime::files::sniff::{Inspection, Seen};
 use cidadao_realtime::files::uploads;
 use cidadao_realtime::files::{Complete, Offer};
-use cidadao_realtime::room::{Held, Permit, Place};
+use cidadao_realtime::room::{Permit, Place};
 use cidadao_realtime::turn::{Errand, Outcome};
 
 use super::*;
@@ -18,6 +19,13 @@ pub(crate) struct Bucket {
     errands: VecDeque<(RoomName, Errand)>,
     /// How often each key was written.
     pub(crate) written: BTreeMap<String, usize>,
+}
+
+/// What came of an errand.
+pub(crate) struct Done {
+    room: RoomName,
+    errand: Errand,
+    outcome: Outcome,
 }
 
 impl World {
@@ -50,12 +58,23 @@ impl World {
     }
 
     fn run_errand_with(&mut self, heard: bool) -> bool {
-        let Some((room, errand)) = self.bucket.errands.pop_front() else { return false };
-        let outcome = self.outcome(&room, &errand);
+        let Some(done) = self.begin_errand() else { return false };
         if heard {
-            self.take(&room, Input::Ran(errand, outcome)).ok();
+            self.end_errand(done);
         }
         true
+    }
+
+    /// Runs the first errand, of which the room has still to hear.
+    pub(crate) fn begin_errand(&mut self) -> Option<Done> {
+        let (room, errand) = self.bucket.errands.pop_front()?;
+        let outcome = self.outcome(&room, &errand);
+        Some(Done { room, errand, outcome })
+    }
+
+    /// The room hears what came of an errand.
+    pub(crate) fn end_errand(&mut self, Done { room, errand, outcome }: Done) {
+        self.take(&room, Input::Ran(errand, outcome)).ok();
     }
 
     fn outcome(&mut self, room: &RoomName, errand: &Errand) -> Outcome {
@@ -108,24 +127,19 @@ impl World {
 
     /// Where a file is, by what its room says.
     pub(crate) fn held(&mut self, room: &str, id: &str) -> Result<Held, Failure> {
+        self.held_for(room, &caller("ana"), id)
+    }
+
+    /// Where a file is, as somebody is told.
+    pub(crate) fn held_for(&mut self, room: &str, asker: &Asker, id: &str) -> Result<Held, Failure> {
         let id = id.parse().unwrap();
-        self.turn(&name(room), |room, _| room.file(&caller("ana"), &id))
+        self.turn(&name(room), |room, _| room.file(asker, &id))
     }
 
     /// The bytes of a file, by what its room says.
     pub(crate) fn fetch(&mut self, room: &str, id: &str) -> Option<Vec<u8>> {
         let held = self.held(room, id).ok()?;
         self.bucket.objects.get(&held.key).cloned()
-    }
-
-    /// The room gives up all of its files.
-    pub(crate) fn erase_files(&mut self, room: &str) {
-        let erase = |room: &mut Room<Sqlite>, turn: &mut Turn| {
-            let prefixes = room.give_up_files()?;
-            room.discard_files(turn, prefixes)?;
-            Ok(room.handle(turn, Input::Woken)?)
-        };
-        self.turn(&name(room), erase).unwrap();
     }
 
     /// Announces a file, and says at which handle and place it begins; `None` if the answer is another.
