@@ -16,38 +16,18 @@ use cidadao_realtime::files::discards::Discards;
 use cidadao_realtime::id::Epoch;
 use cidadao_realtime::limits::DAY;
 use cidadao_realtime::moment::Millis;
-use cidadao_realtime::room::{Failure, Permit, Place};
+use cidadao_realtime::room::{Permit, Place};
 use cidadao_realtime::sql::Sql;
-use support::files::{ROOM, about, data, leftovers, pdf, send, sha256, told};
-use support::sessions::user;
+use support::files::{ROOM, about, data, leftovers, offer, pdf, place, send, sha256, told};
+use support::sessions::{refused, user};
 use support::sql::Sqlite;
 use support::world::World;
-
-fn offer(user: &str, bytes: &[u8]) -> Offer {
-    let (name, content_type) = ("nota.pdf".to_owned(), "application/pdf".to_owned());
-    let (id, user, size) = ("f".parse().unwrap(), user.parse().unwrap(), bytes.len() as u64);
-    Offer { id, user, name, size, content_type, sha256: Some(sha256(bytes)) }
-}
-
-fn place(permit: Result<Permit, Failure>) -> Place {
-    match permit {
-        Ok(Permit::Place(place)) => place,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn refused<T: std::fmt::Debug>(result: Result<T, Failure>) -> Reject {
-    match result {
-        Err(Failure::Refused(refusal)) => refusal.reject,
-        other => panic!("{other:?}"),
-    }
-}
 
 #[test]
 fn a_file_that_is_brought_over_http_is_told_of_once() {
     let mut world = World::default();
     let (bytes, bia) = (pdf(900), world.join(ROOM, "bia"));
-    let offer_ana = offer("ana", &bytes);
+    let offer_ana = offer("ana", "f", &bytes);
     let (first, second) = (place(world.admit(ROOM, &offer_ana)), place(world.admit(ROOM, &offer_ana)));
     assert_ne!(first.key, second.key);
     let complete = world.bring(ROOM, &offer_ana, &first, &bytes).unwrap();
@@ -56,8 +36,8 @@ fn a_file_that_is_brought_over_http_is_told_of_once() {
         assert!(world.bring(ROOM, &offer_ana, at, &bytes).unwrap().duplicate, "the request came again");
     }
     assert!(matches!(world.admit(ROOM, &offer_ana), Ok(Permit::Known(known)) if known.duplicate));
-    assert_eq!(refused(world.admit(ROOM, &offer("bia", &bytes))), Reject::IdTaken);
-    assert_eq!(refused(world.admit(ROOM, &offer("ana", &pdf(901)))), Reject::InvalidFile);
+    assert_eq!(refused(world.admit(ROOM, &offer("bia", "f", &bytes))), Reject::IdTaken);
+    assert_eq!(refused(world.admit(ROOM, &offer("ana", "f", &pdf(901)))), Reject::InvalidFile);
     world.drain();
     assert_eq!(world.bucket.objects.keys().collect::<Vec<_>>(), [&first.key]);
     assert_eq!(data(&mut world, bia, "file").len(), 1);
@@ -69,12 +49,12 @@ fn a_file_that_is_brought_over_http_is_told_of_once() {
 fn what_is_brought_and_is_not_what_was_offered_leaves_nothing_in_the_room() {
     let mut world = World::default();
     let bytes = pdf(900);
-    let at = place(world.admit(ROOM, &offer("ana", &bytes)));
-    assert_eq!(refused(world.bring(ROOM, &offer("ana", &bytes), &at, &pdf(901))), Reject::InvalidFile);
+    let at = place(world.admit(ROOM, &offer("ana", "f", &bytes)));
+    assert_eq!(refused(world.bring(ROOM, &offer("ana", "f", &bytes), &at, &pdf(901))), Reject::InvalidFile);
     let mut other = bytes.clone();
     other[100] ^= 1;
-    assert_eq!(refused(world.bring(ROOM, &offer("ana", &bytes), &at, &other)), Reject::InvalidFile);
-    let text = Offer { content_type: "text/plain".to_owned(), ..offer("ana", &bytes) };
+    assert_eq!(refused(world.bring(ROOM, &offer("ana", "f", &bytes), &at, &other)), Reject::InvalidFile);
+    let text = Offer { content_type: "text/plain".to_owned(), ..offer("ana", "f", &bytes) };
     assert_eq!(refused(world.bring(ROOM, &text, &at, &bytes)), Reject::FileTypeNotAllowed);
     assert_eq!((world.logged(ROOM), refused(world.held(ROOM, "f"))), (vec![], Reject::NotFound));
     assert_eq!(leftovers(&mut world), [0, 0, 0]);
@@ -84,9 +64,9 @@ fn what_is_brought_and_is_not_what_was_offered_leaves_nothing_in_the_room() {
 fn what_was_on_its_way_to_a_life_of_the_room_that_is_over_does_not_arrive() {
     let mut world = World::default();
     let bytes = pdf(900);
-    let at = place(world.admit(ROOM, &offer("ana", &bytes)));
+    let at = place(world.admit(ROOM, &offer("ana", "f", &bytes)));
     let before = Place { epoch: Epoch(at.epoch.0 ^ 1), ..at };
-    assert_eq!(refused(world.bring(ROOM, &offer("ana", &bytes), &before, &bytes)), Reject::SessionDeleted);
+    assert_eq!(refused(world.bring(ROOM, &offer("ana", "f", &bytes), &before, &bytes)), Reject::SessionDeleted);
     assert_eq!(world.logged(ROOM), Vec::<u64>::new());
 }
 
@@ -96,8 +76,8 @@ fn who_brings_over_http_what_it_was_sending_has_sent_it() {
     let (ana, bytes) = (world.join(ROOM, "ana"), pdf(900));
     let (handle, _) = world.announce(ana, "f", &about(&bytes)).unwrap();
     world.send_part(ana, handle, 0, &bytes[..300]);
-    let at = place(world.admit(ROOM, &offer("ana", &bytes)));
-    world.bring(ROOM, &offer("ana", &bytes), &at, &bytes).unwrap();
+    let at = place(world.admit(ROOM, &offer("ana", "f", &bytes)));
+    world.bring(ROOM, &offer("ana", "f", &bytes), &at, &bytes).unwrap();
     assert_eq!(data(&mut world, ana, "upload_complete").len(), 1);
     world.drain();
     assert_eq!((leftovers(&mut world), told(&mut world, "f")), (vec![0, 0, 0], 1));
@@ -109,7 +89,7 @@ fn what_a_room_gives_up_goes_from_the_bucket_however_long_that_takes() {
     let (ana, bytes) = (world.join(ROOM, "ana"), pdf(900));
     send(&mut world, ana, "f", &bytes);
     world.drain();
-    let late = place(world.admit(ROOM, &Offer { id: "late".parse().unwrap(), ..offer("ana", &bytes) }));
+    let late = place(world.admit(ROOM, &offer("ana", "late", &bytes)));
     send(&mut world, ana, "g", &bytes);
     world.bucket.down = true;
     world.obey(ROOM, &user("ana"), Act::Erase).unwrap();

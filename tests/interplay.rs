@@ -15,10 +15,10 @@ use cidadao_realtime::code::{CloseCode, Reject};
 use cidadao_realtime::files::Offer;
 use cidadao_realtime::id::{ConnId, Id};
 use cidadao_realtime::limits::{DAY, Limits};
-use cidadao_realtime::room::{Permit, Place};
+use cidadao_realtime::room::Place;
 use serde_json::{Value, json};
 use support::chats::{ask, cancel, connect_agent, errors, last_asked, single, told};
-use support::files::{FRAME, about, pdf, send, sha256};
+use support::files::{FRAME, about, offer, pdf, place, send};
 use support::sessions::{CHAT, described, dismiss, invite, refused, rename, stored, user};
 use support::world::World;
 
@@ -37,19 +37,6 @@ fn world() -> World {
     let mut world = World::with_owners(Limits { unacked_messages: 2, ..Limits::default() });
     connect_agent(&mut world, &[]);
     world
-}
-
-fn offer(of: &str, id: &str, bytes: &[u8]) -> Offer {
-    let (name, content_type) = ("nota.pdf".to_owned(), "application/pdf".to_owned());
-    let (id, user, size) = (id.parse().unwrap(), of.parse().unwrap(), bytes.len() as u64);
-    Offer { id, user, name, size, content_type, sha256: Some(sha256(bytes)) }
-}
-
-fn admit(world: &mut World, offer: &Offer) -> Place {
-    match world.admit(CHAT, offer).unwrap() {
-        Permit::Place(place) => place,
-        Permit::Known(known) => panic!("{known:?}"),
-    }
 }
 
 /// Half of a file: it waits for the rest.
@@ -74,7 +61,7 @@ fn busy() -> Busy {
     send(&mut world, bia, "whole", &pdf(1_000));
     assert_eq!(world.errands(), 1, "it is on its way to where files are kept");
     let coming = offer("bia", "air", &pdf(800));
-    let air = (coming.clone(), admit(&mut world, &coming));
+    let air = (coming.clone(), place(world.admit(CHAT, &coming)));
     world.show(bia, &json!({"status": "here"}));
     world.send(bia, &json!({"type": "typing"}));
     world.publish(CHAT, &json!({"type": "news"})).unwrap();

@@ -1,7 +1,9 @@
 //! Files that people send, and what a chat keeps of them.
 
+use cidadao_realtime::files::Offer;
 use cidadao_realtime::files::sniff::Inspection;
 use cidadao_realtime::id::ConnId;
+use cidadao_realtime::room::{Failure, Permit, Place};
 use serde_json::{Value, json};
 
 use super::world::World;
@@ -26,6 +28,21 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 
 pub(crate) fn about(bytes: &[u8]) -> Value {
     json!({"name": "nota.pdf", "size": bytes.len(), "content_type": "application/pdf", "sha256": sha256(bytes)})
+}
+
+/// A file that somebody brings over HTTP.
+pub(crate) fn offer(user: &str, id: &str, bytes: &[u8]) -> Offer {
+    let (name, content_type) = ("nota.pdf".to_owned(), "application/pdf".to_owned());
+    let (id, user, size) = (id.parse().unwrap(), user.parse().unwrap(), bytes.len() as u64);
+    Offer { id, user, name, size, content_type, sha256: Some(sha256(bytes)) }
+}
+
+/// Where a file that may come is to be put.
+pub(crate) fn place(permit: Result<Permit, Failure>) -> Place {
+    match permit {
+        Ok(Permit::Place(place)) => place,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Sends all that is missing of a file.
