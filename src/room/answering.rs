@@ -226,7 +226,7 @@ impl<S: Sql> Room<S> {
         let (snapshot, content) = (news.is_none(), news.unwrap_or_else(|| answer.told()));
         let about = About { message_id: id, reply_to: &question.id };
         let said = Said::Chunk { role: "assistant", content, chunk: true, snapshot, about, agent: answer.agent() };
-        let frame = self.frame(turn, &said);
+        let frame = self.mentioned(turn, said.kind(), &said);
         for conn in &to {
             self.peers.entry(*conn).and_modify(|peer| peer.follow(id.clone()));
         }
@@ -241,16 +241,8 @@ impl<S: Sql> Room<S> {
         self.say(turn, &Said::Typing { agent, typing, stage, message, about, who });
     }
 
-    /// Says something that is not kept to everybody who is live.
     fn say(&self, turn: &mut Turn, said: &Said<'_>) {
-        let live = self.peers.values().filter(|peer| peer.is_live()).map(|peer| peer.session.conn);
-        let (live, frame) = (live.collect::<Vec<_>>(), self.frame(turn, said));
-        turn.send(live, frame);
-    }
-
-    fn frame(&self, turn: &mut Turn, said: &Said<'_>) -> String {
-        let (id, now) = (Id::from(turn.moment.uuid()), turn.moment.now.to_rfc3339());
-        Draft::new(said.kind(), said, id.clone()).into_frame(&id, &self.name, None, &now)
+        self.mention(turn, said.kind(), said);
     }
 
     /// How long more of an answer waits, in milliseconds.

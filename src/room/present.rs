@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Room;
 use crate::code::Reject;
 use crate::id::{ConnId, Id, Kind};
-use crate::message::{Draft, depth};
+use crate::message::depth;
 use crate::moment::Millis;
 use crate::peer::Peer;
 use crate::presence::{Crowd, News, Presence};
@@ -193,8 +193,7 @@ impl<S: Sql> Room<S> {
     }
 
     fn notice(&self, turn: &mut Turn, notice: &Notice<'_>, user: &Id) {
-        let (id, now) = (Id::from(turn.moment.uuid()), turn.moment.now.to_rfc3339());
-        let frame = Draft::ephemeral("typing", notice).into_frame(&id, &self.name, None, &now);
+        let frame = self.mentioned(turn, "typing", notice);
         turn.send(self.others(user), frame);
     }
 

@@ -55,16 +55,16 @@ impl<S: Sql> Room<S> {
     }
 
     /// Says something to everybody who hears the room now. It is not kept.
-    pub(super) fn mention(&mut self, turn: &mut Turn, kind: &str, data: &impl Serialize) {
-        let (now, id) = (turn.moment.now, Id::from(turn.moment.uuid()));
-        let frame = Draft::ephemeral(kind, data).into_frame(&id, &self.name, None, &now.to_rfc3339()).into();
-        let placed = Placed { taken: Taken { id, seq: None, duplicate: false }, priority: Priority::Normal, frame };
-        let waits = self.batch.is_open(now, 1, self.limits());
-        self.batch.push(placed.priority, Outgoing { seq: None, frame: placed.frame.clone(), from: None });
-        if !waits {
-            self.flush(turn);
-        }
-        self.pass_around(turn, &[&placed]);
+    pub(super) fn mention(&self, turn: &mut Turn, kind: &str, data: &impl Serialize) {
+        let live = self.peers.values().filter(|peer| peer.is_live()).map(|peer| peer.session.conn);
+        let (live, frame) = (live.collect::<Vec<_>>(), self.mentioned(turn, kind, data));
+        turn.send(live, frame);
+    }
+
+    /// The frame of something that is not kept.
+    pub(super) fn mentioned(&self, turn: &mut Turn, kind: &str, data: &impl Serialize) -> String {
+        let (id, now) = (Id::from(turn.moment.uuid()), turn.moment.now.to_rfc3339());
+        Draft::ephemeral(kind, data).into_frame(&id, &self.name, None, &now)
     }
 
     /// Gives each draft its id, its place and, unless the log has it already, its frame. Nothing is written yet.
