@@ -15,7 +15,7 @@ use cidadao_realtime::id::Id;
 use cidadao_realtime::limits::Limits;
 use serde_json::{Value, json};
 use support::chats::{
-    ROOM, Screen, Shown, answered, ask, chunks, connect_agent, ends, last_asked, pairs, told, with, world,
+    ROOM, Screen, Shown, answered, ask, asked, chunks, connect_agent, ends, last_asked, pairs, told, with, world,
 };
 use support::world::World;
 
@@ -54,10 +54,7 @@ fn an_answer_is_told_as_it_grows_and_kept_as_one_message() {
 
 #[test]
 fn one_chunk_in_forty_milliseconds_has_all_that_came_meanwhile() {
-    let mut world = world();
-    let ana = world.join(ROOM, "ana");
-    ask(&mut world, ana, "m1", "Oi?");
-    let answer = last_asked(&world);
+    let (mut world, ana, answer) = asked();
     for n in 0..100 {
         world.agent_adds(&answer, &format!("{n} "));
         world.pass(10);
@@ -95,10 +92,7 @@ fn what_streams_costs_no_rows() {
 
 #[test]
 fn who_comes_in_the_middle_gets_what_was_said_and_then_the_rest() {
-    let mut world = world();
-    let ana = world.join(ROOM, "ana");
-    ask(&mut world, ana, "m1", "Oi?");
-    let answer = last_asked(&world);
+    let (mut world, ana, answer) = asked();
     world.agent_adds(&answer, "um ");
     world.pass(100);
     let bia = world.join(ROOM, "bia");
@@ -344,10 +338,7 @@ fn an_agent_that_remembers_nothing_is_told_what_led_to_the_question() {
 
 #[test]
 fn a_client_of_today_that_missed_an_answer_gets_it_as_a_chunk() {
-    let mut world = world();
-    let ana = world.join(ROOM, "ana");
-    ask(&mut world, ana, "m1", "Oi?");
-    let answer = last_asked(&world);
+    let (mut world, ana, answer) = asked();
     world.leave(ana);
     world.agent_adds(&answer, "Olá!");
     world.agent_completes(&answer);

@@ -11,7 +11,9 @@ mod support;
 
 use cidadao_realtime::id::Id;
 use serde_json::json;
-use support::chats::{ROOM, Screen, answered, ask, cancel, chunks, ends, errors, last_asked, pairs, with, world};
+use support::chats::{
+    ROOM, Screen, answered, ask, asked, cancel, chunks, ends, errors, last_asked, pairs, with, world,
+};
 use support::world::World;
 
 #[test]
@@ -77,10 +79,7 @@ fn an_agent_that_says_nothing_for_too_long_is_given_up() {
 
 #[test]
 fn an_answer_without_end_is_given_up() {
-    let mut world = world();
-    let ana = world.join(ROOM, "ana");
-    ask(&mut world, ana, "m1", "Oi?");
-    let answer = last_asked(&world);
+    let (mut world, ana, answer) = asked();
     for n in 0..31 {
         world.evict(ROOM);
         world.agent_adds(&answer, &format!("{n} "));
@@ -116,10 +115,7 @@ fn what_a_failing_storage_did_not_take_is_read_again() {
 
 #[test]
 fn an_answer_that_is_stopped_in_a_room_just_loaded_keeps_what_was_said() {
-    let mut world = world();
-    let ana = world.join(ROOM, "ana");
-    ask(&mut world, ana, "m1", "Oi?");
-    let answer = last_asked(&world);
+    let (mut world, ana, answer) = asked();
     world.agent_adds(&answer, "um ");
     world.evict(ROOM);
     cancel(&mut world, ana, &json!({"message_id": answer}));
@@ -128,10 +124,7 @@ fn an_answer_that_is_stopped_in_a_room_just_loaded_keeps_what_was_said() {
 
 #[test]
 fn something_is_armed_for_as_long_as_an_answer_is_under_way() {
-    let mut world = world();
-    let ana = world.join(ROOM, "ana");
-    ask(&mut world, ana, "m1", "Oi?");
-    let answer = last_asked(&world);
+    let (mut world, _, answer) = asked();
     for _ in 0..100 {
         let due = world.alarm(ROOM).unwrap();
         assert!(due > world.now && due <= world.now.plus(30_000), "{due:?} at {:?}", world.now);

@@ -12,7 +12,9 @@ mod support;
 use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
 use serde_json::{Value, json};
-use support::chats::{ROOM, ask, cancel, connect_agent, ends, errors, last_asked, say, single, told, with, world};
+use support::chats::{
+    ROOM, ask, asked, cancel, connect_agent, ends, errors, last_asked, say, single, told, with, world,
+};
 use support::world::World;
 
 /// Acknowledgements and messages of people, each as its id and place.
@@ -199,10 +201,7 @@ fn an_id_of_somebody_elses_is_taken() {
 
 #[test]
 fn an_answer_whose_id_a_publisher_has_used_is_kept_all_the_same() {
-    let mut world = world();
-    let ana = world.join(ROOM, "ana");
-    ask(&mut world, ana, "m1", "Oi?");
-    let answer = last_asked(&world);
+    let (mut world, ana, answer) = asked();
     world.publish(ROOM, &json!({"type": "news", "id": answer})).unwrap();
     world.agent_completes(&answer);
     assert_eq!(told(&mut world, ana, &["chat_complete"])[0].1["message_id"], json!(answer));

@@ -24,6 +24,15 @@ pub(crate) fn connect_agent(world: &mut World, settings: &[(&str, &str)]) {
     world.set(&[&[("AGENT_URL", "http://agent.test/api/v1/chat/stream")], settings].concat());
 }
 
+/// A world in which ana has asked the agent something: her connection, and the answer.
+pub(crate) fn asked() -> (World, ConnId, Id) {
+    let mut world = world();
+    let ana = world.join(ROOM, "ana");
+    ask(&mut world, ana, "m1", "Oi?");
+    let answer = last_asked(&world);
+    (world, ana, answer)
+}
+
 pub(crate) fn ask(world: &mut World, conn: ConnId, id: &str, content: &str) {
     world.send(conn, &json!({"type": "chat", "id": id, "data": {"content": content}}));
 }
