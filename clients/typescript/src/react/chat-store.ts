@@ -17,8 +17,7 @@ import type {
 import type { ChatEntry } from "./chat-entries.ts";
 import { ChatLog } from "./chat-log.ts";
 import { asError } from "./failure.ts";
-import { type History, Past } from "./past.ts";
-import { Store } from "./store.ts";
+import { LogStore, type Observer } from "./log-store.ts";
 import { type UploadEntry, type UploadSource, Uploads } from "./uploads.ts";
 
 export interface ChatSnapshot {
@@ -38,11 +37,8 @@ export interface ChatSnapshot {
   readonly lost: Reset | undefined;
 }
 
-export interface ChatObserver {
-  readonly history?: History;
+export interface ChatObserver extends Observer {
   readonly userId?: string;
-  readonly onMessage?: (message: Message) => void;
-  readonly onReset?: (reset: Reset) => void;
 }
 
 const NOBODY: Presence = { count: 0, users: [] };
@@ -59,46 +55,27 @@ export const SILENT: ChatSnapshot = {
   lost: undefined,
 };
 
-export class ChatStore extends Store<ChatSnapshot> {
+export class ChatStore extends LogStore<ChatSnapshot, ChatLog, ChatObserver> {
   readonly #openChat: () => Chat;
-  readonly #log: ChatLog;
-  readonly #observers = new Set<() => ChatObserver>();
   readonly #uploads = new Uploads(
     () => this.flush(),
     (name, file) => this.#uploaded(name, file),
-  );
-  readonly #past = new Past(
-    (messages, isAgain) => this.#filled(messages, isAgain),
-    (error) => this.#failed(error),
   );
   readonly #sent = new Map<string, { text: string; options: SendOptions }>();
   readonly #answers = new Map<Answer, Unsubscribe>();
   #chat: Chat | undefined;
   #title: string | undefined;
-  #error: RealtimeError | undefined;
-  #lost: Reset | undefined;
 
   constructor(openChat: () => Chat, limit: number) {
-    super();
+    super(new ChatLog(limit));
     this.#openChat = openChat;
-    this.#log = new ChatLog(limit);
-  }
-
-  /** `current` gives the newest wishes of a component, for as long as it is there. */
-  observe(current: () => ChatObserver, limit: number): Unsubscribe {
-    this.#log.keep(limit);
-    this.#observers.add(current);
-    this.#look();
-    return () => {
-      this.#observers.delete(current);
-    };
   }
 
   readonly send = (text: string, options: SendOptions = {}): Answer => {
     const answer = this.#open().send(text, options);
-    this.#error = undefined;
+    this.error = undefined;
     this.#sent.set(answer.id, { text, options });
-    this.#log.said(answer.id, text);
+    this.log.said(answer.id, text);
     this.#follow(answer, options.ask !== false);
     this.#confirm(answer, options.ask !== false);
     this.flush();
@@ -125,7 +102,7 @@ export class ChatStore extends Store<ChatSnapshot> {
   readonly disconnect = (): void => this.#open().disconnect();
 
   readonly upload = (file: UploadSource, options: UploadOptions = {}): Promise<UploadedFile> => {
-    this.#error = undefined;
+    this.error = undefined;
     return this.#uploads.start(this.#open(), file, options);
   };
 
@@ -133,7 +110,7 @@ export class ChatStore extends Store<ChatSnapshot> {
     try {
       this.#chat = this.#openChat();
     } catch (error) {
-      this.#error = asError(error);
+      this.error = asError(error);
       return [];
     }
     const chat = this.#chat;
@@ -141,30 +118,27 @@ export class ChatStore extends Store<ChatSnapshot> {
     return [() => chat.close(), () => this.#unfollowAll(), ...this.#listen(chat)];
   }
 
-  protected reset(): void {
+  protected override reset(): void {
+    super.reset();
     this.#chat = undefined;
     this.#title = undefined;
-    this.#error = undefined;
-    this.#lost = undefined;
     this.#sent.clear();
-    this.#log.clear();
     this.#uploads.clear();
-    this.#past.reset();
   }
 
   protected build(): ChatSnapshot {
     const chat = this.#chat;
-    if (!chat) return { ...SILENT, error: this.#error };
+    if (!chat) return { ...SILENT, error: this.error };
     return {
       connection: chat.state,
-      messages: this.#log.take(),
+      messages: this.log.take(),
       isAnswering: [...this.#answers.keys()].some(({ id }) => this.#sent.has(id)),
       typing: chat.typing,
       presence: chat.presence,
       uploads: this.#uploads.entries,
       title: this.#title,
-      error: this.#error,
-      lost: this.#lost,
+      error: this.error,
+      lost: this.lost,
     };
   }
 
@@ -172,30 +146,30 @@ export class ChatStore extends Store<ChatSnapshot> {
   #open(): Chat {
     this.wake();
     if (this.#chat) return this.#chat;
-    throw this.#error;
+    throw this.error;
   }
 
   #listen(chat: Chat): Unsubscribe[] {
     return [
       chat.on("*", (message) => this.#receive(message)),
       chat.on("@answer", (answer) => this.#follow(answer, true)),
-      chat.on("@state", () => this.#look()),
+      chat.on("@state", () => this.look()),
       chat.on("@presence", () => this.changed()),
       chat.on("@typing", () => this.changed()),
-      chat.on("@error", (error) => this.#failed(error)),
-      chat.on("@reset", (reset) => this.#reset(reset)),
+      chat.on("@error", (error) => this.failed(error)),
+      chat.on("@reset", (reset) => this.lose(reset)),
     ];
   }
 
   #uploaded(name: string, { id, size, contentType, sha256, url, seq }: UploadedFile): void {
-    this.#log.shared({ file_id: id, name, size, content_type: contentType, sha256, url }, seq);
+    this.log.shared({ file_id: id, name, size, content_type: contentType, sha256, url }, seq);
   }
 
   #receive(message: Message): void {
-    this.#log.add(message);
+    this.log.add(message);
     if (message.type === "session_updated") this.#title = (message as Message<"session_updated">).data.title;
     this.changed();
-    for (const observer of [...this.#observers]) observer().onMessage?.(message);
+    this.tell(message);
   }
 
   /** Shows an answer as it grows, if it is wanted. */
@@ -209,9 +183,9 @@ export class ChatStore extends Store<ChatSnapshot> {
 
   /** Its entry is there once its question has arrived. */
   #show(answer: Answer, isWanted: boolean, error?: RealtimeError): void {
-    const question = this.#log.get(answer.id);
+    const question = this.log.get(answer.id);
     const isAsked = question?.kind !== "said" || question.status === "sent";
-    if (isWanted && isAsked && this.#chat) this.#log.answer(answer, error);
+    if (isWanted && isAsked && this.#chat) this.log.answer(answer, error);
     if (OVER.has(answer.status)) this.#unfollow(answer);
     this.changed();
   }
@@ -229,53 +203,29 @@ export class ChatStore extends Store<ChatSnapshot> {
   async #confirm(answer: Answer, isWanted: boolean): Promise<void> {
     try {
       const { seq } = await answer.sent;
-      this.#log.update(answer.id, { seq, status: "sent" });
+      this.log.update(answer.id, { seq, status: "sent" });
       this.#show(answer, isWanted);
     } catch (error) {
       const status = answer.status === "cancelled" ? "cancelled" : "failed";
-      this.#log.update(answer.id, { status, ...(status === "failed" && { error: asError(error) }) });
+      this.log.update(answer.id, { status, ...(status === "failed" && { error: asError(error) }) });
       this.changed();
     }
   }
 
-  #look(): void {
+  protected look(): void {
     const { state, cursor } = this.#chat ?? {};
     if (state?.status === "connected") {
-      this.#log.reached(cursor?.seq ?? 0);
-      this.#past.live(this.#history());
+      this.log.reached(cursor?.seq ?? 0);
+      this.past.live(this.history());
     }
-    const { userId } = this.#wish((wishes) => wishes.userId !== undefined) ?? {};
-    if (userId !== undefined) this.#log.own(userId);
+    const { userId } = this.wish((wishes) => wishes.userId !== undefined) ?? {};
+    if (userId !== undefined) this.log.own(userId);
     this.changed();
   }
 
-  #failed(error: unknown): void {
-    this.#error = asError(error);
-    this.changed();
-  }
-
-  #reset(reset: Reset): void {
-    this.#lost = reset;
-    this.#log.cut();
-    this.#past.lost(this.#history());
-    this.changed();
-    for (const observer of [...this.#observers]) observer().onReset?.(reset);
-  }
-
-  #filled(messages: readonly Message[], isAgain: boolean): void {
-    this.#error = undefined;
-    if (isAgain) this.#log.replace(messages);
-    else for (const message of messages) this.#log.add(message);
-    this.changed();
-  }
-
-  #history(): History | undefined {
-    return this.#wish((wishes) => wishes.history !== undefined)?.history;
-  }
-
-  #wish(matches: (wishes: ChatObserver) => boolean): ChatObserver | undefined {
-    for (const observer of this.#observers) if (matches(observer())) return observer();
-    return undefined;
+  protected fill(messages: readonly Message[], isAgain: boolean): void {
+    if (isAgain) this.log.replace(messages);
+    else for (const message of messages) this.log.add(message);
   }
 }
 
