@@ -18,8 +18,10 @@ from websockets.http11 import Request, Response
 
 from cidadao_realtime import (
     ClosedError,
+    Connected,
     Cursor,
     Disconnected,
+    Event,
     FileStorage,
     Lost,
     Message,
@@ -367,6 +369,32 @@ async def test_a_callback_may_close_the_client() -> None:
         async with client:
             await script.say("news", {}, room="chat:s", seq=1)
             await asyncio.wait_for(client.wait_closed(), 20)
+    assert not tasks_of_the_client()
+
+
+@pytest.mark.parametrize("ticks", range(6))
+async def test_being_cancelled_while_the_welcome_comes_is_being_cancelled(
+    ticks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cancel(after: int) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(cancel, after - 1) if after else entering.cancel()
+
+    def tell(hub: Hub, event: Event, **how: bool) -> None:
+        if isinstance(event, Connected):
+            cancel(ticks)
+
+    monkeypatch.setattr(Hub, "tell", tell)
+    async with scripted() as script:
+        client = RealtimeClient(script.url, token=TOKEN)
+
+        async def use() -> None:
+            async with client:
+                await asyncio.sleep(3600)
+
+        entering = asyncio.create_task(use())
+        await asyncio.wait([entering], timeout=5)
+        assert entering.cancelled()
     assert not tasks_of_the_client()
 
 

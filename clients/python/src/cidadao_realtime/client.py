@@ -139,10 +139,11 @@ class RealtimeClient:
 
     async def _wait_opened(self, timeout: float) -> None:
         assert self._opened is not None
-        try:
-            await asyncio.wait_for(asyncio.shield(self._opened), timeout)
-        except asyncio.TimeoutError:
-            raise UnreachableError(f"no welcome from {self._url} within {timeout:g} s") from None
+        # Not `wait_for`: until Python 3.12 it forgets that it was cancelled if the welcome comes in that moment.
+        await asyncio.wait([self._opened], timeout=timeout)
+        if not self._opened.done():
+            raise UnreachableError(f"no welcome from {self._url} within {timeout:g} s")
+        self._opened.result()
 
     def _connect(self, room: str | None) -> Connection:
         machine = Machine(
