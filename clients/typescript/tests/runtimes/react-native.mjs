@@ -1,5 +1,5 @@
-// React Native, as far as it matters here: an app in one bundle, the globals that its platform documents and no others,
-// its WebSocket, and its Blob. The engine is V8: what Hermes lacks of the language is taken out of the bundle.
+// React Native, as far as it matters here: an app in one bundle, no globals but some that its platform has, and a
+// WebSocket and a Blob like its own. The engine is V8: what Hermes lacks of the language is taken out of the bundle.
 import { createContext, runInContext } from "node:vm";
 import { buildSync } from "esbuild";
 import { NativeBlob, NativeWebSocket } from "./native-platform.mjs";
@@ -7,7 +7,7 @@ import { NativeBlob, NativeWebSocket } from "./native-platform.mjs";
 /** Hermes has none of these symbols, so a `for await` needs a polyfill there. */
 const MISSING = ["Symbol.asyncIterator", "Symbol.asyncDispose", "Symbol.dispose"];
 
-/** Of the platform; `crypto`, `document`, `AbortSignal.timeout` and events of networks are not among them. */
+/** `crypto`, `document` and events of pages and networks are not among them. */
 const app = {
   options: JSON.parse(process.argv.at(-1)),
   navigator: { product: "ReactNative" },

@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import { build } from "esbuild";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { program } from "../../scripts/runtimes.mjs";
-import { execute, here, PIECES, type Report, Stage } from "./support.ts";
+import { execute, here, PATIENCE_MS, PIECES, type Report, Stage } from "./support.ts";
 
 const stage = await Stage.set();
 after(() => stage[Symbol.asyncDispose]());
@@ -33,6 +33,11 @@ function assertPlayed(report: Report, runtime: RegExp, files = [BYTES, BLOB]): v
 }
 
 const version = (name: string, number: string) => new RegExp(`^${name}/${number.replaceAll(".", "\\.")}$`);
+
+test("in the Node of all other tests, with its own WebSocket", async () => {
+  const report = await stage.play((options) => execute(process.execPath, here("program.mjs"), options));
+  assertPlayed(report, version("Node.js", tools.node.split(".")[0]));
+});
 
 test("in Node 20, with ws", async () => {
   const report = await stage.play((options) => execute(program("node"), here("node20.mjs"), options));
@@ -60,7 +65,7 @@ test("in Cloudflare Workers, bundled", async () => {
   assertPlayed(report, /^Cloudflare-Workers$/);
 });
 
-async function inWorker(options: string): Promise<void> {
+async function inWorker(play: string): Promise<void> {
   const { outputFiles } = await build({
     entryPoints: [here("worker.mjs")],
     bundle: true,
@@ -68,10 +73,11 @@ async function inWorker(options: string): Promise<void> {
     write: false,
   });
   const script = outputFiles[0]?.text ?? "";
-  const compatibilityDate = "2026-11-01";
-  const worker = new Miniflare(convertV4MiniflareOptions({ modules: true, script, compatibilityDate }));
+  const options = { host: "127.0.0.1", port: 0, modules: true, script, compatibilityDate: "2026-11-01" };
+  const worker = new Miniflare(convertV4MiniflareOptions(options));
   try {
-    const response = await worker.dispatchFetch("http://127.0.0.1/", { method: "POST", body: options });
+    const request = { method: "POST", body: play, signal: AbortSignal.timeout(PATIENCE_MS) };
+    const response = await worker.dispatchFetch("http://127.0.0.1/", request);
     assert.equal(response.status, 200, await response.text());
   } finally {
     await worker.dispose();
