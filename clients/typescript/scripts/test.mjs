@@ -1,8 +1,11 @@
-// Builds, checks types, tests with coverage, tests against the real worker and in a browser, and prints the size.
-//   node scripts/test.mjs [unit | worker | browser]
-// The last two need the repository's build/, and a browser: what is missing is skipped, but not in CI.
+// Builds, checks types, tests with coverage, tests against the real worker, in a browser and in other runtimes, and
+// prints the size.
+//   node scripts/test.mjs [unit | worker | browser | runtimes]
+// All but the first need the repository's build/, a browser, or npm's registry once: what is missing is skipped, but not
+// in CI.
 import { existsSync, globSync } from "node:fs";
 import { join } from "node:path";
+import { installRuntimes } from "./runtimes.mjs";
 import { node, PACKAGE, TSC } from "./tools.mjs";
 
 /** What has to be covered, branch by branch: everything that decides, and nothing that only carries out. */
@@ -15,7 +18,8 @@ const COVERAGE = [
   ...PURE.split(" ").map((name) => `--test-coverage-include=src/${name}.ts`),
 ];
 const RUNTIME = ["--test-force-exit", "--test-timeout=120000", "--test-concurrency=2"];
-const PARTS = ["unit", "worker", "browser"];
+const HOOKS = ["tests/react/chat.test.ts", "tests/react/rooms.test.ts"];
+const PARTS = ["unit", "worker", "browser", "runtimes"];
 
 const chosen = process.argv[2];
 if (chosen !== undefined && !PARTS.includes(chosen)) fail(`"${chosen}" is none of ${PARTS.join(", ")}`);
@@ -23,7 +27,7 @@ const tests = (...folders) => folders.flatMap((folder) => globSync(`${folder}/*.
 const isBuilt = existsSync(join(PACKAGE, "../../build/index_bg.wasm"));
 
 node("scripts/build.mjs");
-for (const folder of ["tests", "tests/react", "tests/worker", "tests/browser"]) {
+for (const folder of ["tests", "tests/react", "tests/worker", "tests/browser", "tests/runtimes"]) {
   node(TSC, "--noEmit", "-p", `${folder}/tsconfig.json`);
 }
 for (const part of chosen ? [chosen] : PARTS) run(part);
@@ -33,9 +37,27 @@ function run(part) {
   console.log(`· tests: ${part}`);
   if (part === "unit")
     node("--test", "--test-timeout=60000", ...COVERAGE, ...tests("tests", "tests/react", "tests/tabs"));
-  else if (isBuilt) node("--test", ...RUNTIME, ...tests(`tests/${part}`));
-  else if (process.env.CI) fail("the worker is not built: npm run build");
-  else console.log(`﹣ ${tests(`tests/${part}`).length} files # SKIP the worker is not built: npm run build`);
+  else if (part === "runtimes") runInRuntimes();
+  else runWithWorker(part);
+}
+
+function runWithWorker(part) {
+  const files = tests(`tests/${part}`);
+  if (isBuilt) node("--test", ...RUNTIME, ...files);
+  else skip(files, "the worker is not built: npm run build");
+}
+
+/** In those, and the hooks with the oldest React. */
+function runInRuntimes() {
+  const problem = installRuntimes();
+  if (problem) return skip([...tests("tests/runtimes"), ...HOOKS], problem);
+  runWithWorker("runtimes");
+  node("--test", "--test-timeout=60000", "--test-concurrency=2", "--import=./tests/runtimes/react18.mjs", ...HOOKS);
+}
+
+function skip(files, reason) {
+  if (process.env.CI) fail(reason);
+  console.log(`﹣ ${files.length} files # SKIP ${reason}`);
 }
 
 function fail(message) {

@@ -4,17 +4,17 @@ import { closed, quiet } from "./deferred.ts";
 import type { Emitter } from "./emitter.ts";
 import type { ConnectionState } from "./types.ts";
 
-/** Until `outcome` says so, looked at now and with each event: `true`, or an error. */
-export function waitFor(emitter: Emitter, name: string, outcome: (event?: unknown) => unknown): Promise<void> {
+/** Until `outcome` says so, looked at now and with each change of state or status: `true`, or an error. */
+export function waitFor(emitter: Emitter, outcome: (event?: unknown) => unknown): Promise<void> {
   const wait = new Promise<void>((resolve, reject) => {
     const look = (event?: unknown) => {
       const result = outcome(event);
       if (!result) return;
-      end();
+      for (const end of ends) end();
       if (result === true) resolve();
       else reject(result);
     };
-    const end = emitter.on(name, look);
+    const ends = ["@state", "@status"].map((name) => emitter.on(name, look));
     look();
   });
   return quiet(wait);
@@ -23,7 +23,7 @@ export function waitFor(emitter: Emitter, name: string, outcome: (event?: unknow
 /** Once connected; rejected if the connection stops, or is left. */
 export function whenReady(connection: { connect(): void; state: ConnectionState }, emitter: Emitter): Promise<void> {
   connection.connect();
-  return waitFor(emitter, "@state", (event) => {
+  return waitFor(emitter, (event) => {
     const { state } = connection;
     if (state.status === "stopped") return state.reason;
     return state.status === "connected" || (event && state.status === "idle" && closed());

@@ -72,8 +72,10 @@ export class RoomHandle extends Handle implements Room {
   }
 
   get ready(): Promise<void> {
-    return waitFor(this.emitter, "@status", () => {
+    return waitFor(this.emitter, () => {
+      const { state } = this.#shared.connection;
       if (this.status === "closed") return closed();
+      if (state.status === "stopped") return state.reason;
       return this.status === "live" || this.#shared.error;
     });
   }

@@ -57,7 +57,7 @@ export interface Room extends Listenable<OwnEvents & { "@status": RoomStatus }>,
   readonly status: RoomStatus;
   /** How far everything is here. */
   readonly cursor: Cursor | undefined;
-  /** Once the server has agreed, or rejected with its refusal. */
+  /** Once the server has agreed; rejected with its refusal, or if the connection stops. */
   readonly ready: Promise<void>;
   /** Gives the room back. When the last handle of a room is closed, its subscription ends a moment later. */
   close(): void;

@@ -22,16 +22,23 @@ const MAX_HASHED_BYTES = 67_108_864;
 /** What of a chat an upload needs. */
 type Port = Pick<SharedChat, "say" | "connection" | "uploads">;
 
+/** What can be sent, wherever its bytes are. */
+interface Readable {
+  readonly size: number;
+  readonly type: string;
+  read(from: number, to: number): Promise<ArrayBuffer>;
+}
+
 export async function startUpload(
   chat: Port,
   source: Blob | ArrayBuffer | Uint8Array,
   options: UploadOptions,
   id: string,
 ): Promise<UploadedFile> {
-  if (options.signal?.aborted) throw options.signal.reason;
-  const file = source instanceof Blob ? source : new Blob([source as ArrayBuffer]);
+  if (options.signal?.aborted) throw reasonOf(options.signal);
+  const file = source instanceof Blob ? ofBlob(source) : ofBytes(source);
   const upload = new Upload(chat, id, file, await announcement(source, file, options), options.onProgress);
-  const abort = () => upload.abort(options.signal?.reason);
+  const abort = () => upload.abort(reasonOf(options.signal));
   options.signal?.addEventListener("abort", abort, { once: true });
   chat.uploads.add(upload);
   try {
@@ -45,7 +52,17 @@ export async function startUpload(
   }
 }
 
-async function announcement(source: unknown, file: Blob, { name, contentType }: UploadOptions): Promise<Fields> {
+function ofBlob(blob: Blob): Readable {
+  return { size: blob.size, type: blob.type, read: async (from, to) => blob.slice(from, to).arrayBuffer() };
+}
+
+/** As they are now. They are made no Blob of: React Native can neither make one of bytes nor read it. */
+function ofBytes(source: ArrayBuffer | Uint8Array): Readable {
+  const bytes = new Uint8Array(ArrayBuffer.isView(source) ? source : source.slice(0));
+  return { size: bytes.length, type: "", read: async (from, to) => bytes.buffer.slice(from, to) };
+}
+
+async function announcement(source: unknown, file: Readable, { name, contentType }: UploadOptions): Promise<Fields> {
   const known = source as { name?: unknown };
   const type = contentType ?? file.type;
   const sha256 = await hash(file);
@@ -58,16 +75,19 @@ async function announcement(source: unknown, file: Blob, { name, contentType }: 
 }
 
 /** By which the server recognises a file that came to harm, or is another one under the same id. */
-async function hash(file: Blob): Promise<string | undefined> {
+async function hash(file: Readable): Promise<string | undefined> {
   if (file.size > MAX_HASHED_BYTES || !globalThis.crypto?.subtle) return undefined;
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
+  const bytes = await file.read(0, file.size).catch(() => {
+    throw unreadable();
+  });
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 export class Upload {
   readonly #chat: Port;
   readonly #id: string;
-  readonly #file: Blob;
+  readonly #file: Readable;
   readonly #announcement: Fields;
   readonly #onProgress: UploadOptions["onProgress"];
   readonly #done: Deferred<UploadedFile> = deferred();
@@ -86,7 +106,7 @@ export class Upload {
   /** Since something arrived. */
   #retries = 0;
 
-  constructor(chat: Port, id: string, file: Blob, announcement: Fields, onProgress: UploadOptions["onProgress"]) {
+  constructor(chat: Port, id: string, file: Readable, announcement: Fields, onProgress: UploadOptions["onProgress"]) {
     this.#chat = chat;
     this.#id = id;
     this.#file = file;
@@ -113,10 +133,10 @@ export class Upload {
     this.#done.reject(error);
   }
 
-  abort(reason: unknown): void {
+  abort(reason: Error): void {
     this.#pause();
     this.#chat.say("upload_abort", { file_id: this.#id });
-    this.#done.reject(reason instanceof Error ? reason : aborted());
+    this.#done.reject(reason);
   }
 
   /** Whether the frame was about this file. */
@@ -203,7 +223,7 @@ export class Upload {
     try {
       for (let length = this.#next(); length > 0; length = this.#next()) await this.#sendPiece(length);
     } catch {
-      this.fail(new RealtimeError({ code: "FILE_UNREADABLE", message: "The file cannot be read any more." }));
+      this.fail(unreadable());
     }
     this.#isReading = false;
   }
@@ -211,7 +231,7 @@ export class Upload {
   async #sendPiece(length: number): Promise<void> {
     const turn = this.#turn;
     const offset = this.#sent;
-    const bytes = await this.#file.slice(offset, offset + length).arrayBuffer();
+    const bytes = await this.#file.read(offset, offset + length);
     if (turn !== this.#turn || this.#handle === undefined) return;
     this.#sent += length;
     this.#chat.connection.feed({ type: "bytes", bytes: piece(this.#handle, offset, bytes) });
@@ -235,5 +255,10 @@ export function piece(handle: number, offset: number, bytes: ArrayBuffer): Uint8
   frame.set(new Uint8Array(bytes), HEADER_BYTES);
   return frame;
 }
+
+const unreadable = () => new RealtimeError({ code: "FILE_UNREADABLE", message: "The file cannot be read." });
+
+/** Why it was aborted. Not every signal has a reason: those of React Native have none. */
+const reasonOf = (signal?: AbortSignal): Error => (signal?.reason instanceof Error ? signal.reason : aborted());
 
 const aborted = () => new RealtimeError({ code: "ABORTED", message: "The upload was aborted." });

@@ -204,3 +204,15 @@ test("waiting for a connection ends when it is left", async () => {
   await assert.rejects(room.ready, { code: "CLOSED" });
   for await (const _ of room) assert.fail("nothing comes");
 });
+
+test("waiting for a room ends when the connection stops, and may begin anew with the next", async () => {
+  const client = offlineClient({ getToken: () => null });
+  const room = client.investigation("1");
+  const live = room.ready;
+  await assert.rejects(live, { code: "NO_TOKEN" });
+  await assert.rejects(room.ready, { code: "NO_TOKEN" });
+  client.connect();
+  const again = room.ready;
+  await client.close();
+  await assert.rejects(again, { code: "CLOSED" });
+});

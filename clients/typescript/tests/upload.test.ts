@@ -140,6 +140,16 @@ test("a signal gives it up, here and there", async () => {
   await assert.rejects(chat.upload(bytes(1), { signal: AbortSignal.abort() }), { name: "AbortError" });
 });
 
+test("a signal without a reason of its own is told by a code, whenever it comes", async () => {
+  const controller = new AbortController();
+  const { socket, done } = await begin(10, { signal: controller.signal });
+  ready(socket);
+  controller.abort("enough");
+  await assert.rejects(done, withCode("ABORTED"));
+  const { chat } = await openChat();
+  await assert.rejects(chat.upload(bytes(1), { signal: controller.signal }), withCode("ABORTED"));
+});
+
 test("a refusal for good ends it, one for now asks again later", async () => {
   const { socket, done } = await begin(10);
   ready(socket);
@@ -232,10 +242,44 @@ test("a file names itself, if it can", async () => {
 test("a file that cannot be read any more ends it", async () => {
   const { chat, socket } = await openChat();
   const blob = new Blob([bytes(10)]);
-  blob.slice = () => ({ arrayBuffer: () => Promise.reject(new Error("gone")) }) as unknown as Blob;
   const done = chat.upload(blob, { id: "file-1" });
   done.catch(() => {});
   await sent(socket, "upload");
+  blob.slice = () => ({ arrayBuffer: () => Promise.reject(new Error("gone")) }) as unknown as Blob;
   ready(socket);
   await assert.rejects(done, withCode("FILE_UNREADABLE"));
+});
+
+test("a file that cannot be read at all, as Blobs of React Native, is not announced", async () => {
+  const { chat, socket } = await openChat();
+  const blob = new Blob([bytes(10)]);
+  blob.slice = () => ({}) as Blob;
+  await assert.rejects(chat.upload(blob), withCode("FILE_UNREADABLE"));
+  assert.deepEqual(socket.take("upload"), []);
+});
+
+test("bytes are sent as they were, by themselves or out of the middle of others, without a Blob", async () => {
+  const { Blob: real } = globalThis;
+  globalThis.Blob = class {
+    constructor() {
+      throw new Error("no Blob is made of bytes");
+    }
+  } as unknown as typeof Blob;
+  try {
+    for (const [cut, want] of [
+      [(all: Uint8Array<ArrayBuffer>) => all.buffer, [0, 1, 2, 3, 4, 5]],
+      [(all: Uint8Array<ArrayBuffer>) => all.subarray(2, 4), [2, 3]],
+    ] as const) {
+      const { chat, socket } = await openChat();
+      const all = bytes(6);
+      chat.upload(cut(all), { id: "file-1" }).catch(() => {});
+      const { data } = await sent(socket, "upload");
+      all.fill(99);
+      ready(socket, 0, { window_bytes: 6, frame_bytes: 6 });
+      await turns();
+      assert.deepEqual([data.size, read(socket.pieces[0]).bytes], [want.length, want]);
+    }
+  } finally {
+    globalThis.Blob = real;
+  }
 });
