@@ -1,4 +1,4 @@
-//! The worker's settings, read once by a pure function; `tests/contract.rs` ties them to wrangler.toml and the README.
+//! The worker's settings, read once by a pure function; `tests/host/contract.rs` ties them to wrangler.toml and README.md.
 
 use std::ops::RangeInclusive;
 

@@ -1,10 +1,4 @@
 //! However an agent's answer is cut on its way, and whatever is in it, the same is read of it, and no more than may be.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test fails by panicking, and these numbers are small"
-)]
 
 use cidadao_realtime::agent::sse::{self, Decoder};
 use cidadao_realtime::agent::{Agent, Event, Kind, Reader};
@@ -185,7 +179,8 @@ fn assert_bounded(event: &Event) {
     );
 }
 
-/// The same cases every time. `PROPTEST_RNG_SEED=$RANDOM PROPTEST_CASES=100000 cargo test --test agent` looks further.
+/// The same cases every time. `PROPTEST_RNG_SEED=$RANDOM PROPTEST_CASES=100000 cargo test --test host agent::` looks
+/// further.
 fn cases() -> ProptestConfig {
     let (rng_seed, failure_persistence) = (RngSeed::Fixed(7), None);
     ProptestConfig { cases: 500, rng_seed, failure_persistence, ..ProptestConfig::default() }

@@ -1,23 +1,15 @@
 //! What agents answer in chats: what everybody hears as it grows, what the log keeps of it, and what becomes of it when
 //! something breaks.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use cidadao_realtime::code::Reject;
 use cidadao_realtime::id::Id;
 use cidadao_realtime::limits::Limits;
 use serde_json::{Value, json};
-use support::chats::{
+
+use crate::support::chats::{
     ROOM, Screen, Shown, answered, ask, asked, chunks, connect_agent, ends, last_asked, pairs, told, with, world,
 };
-use support::world::World;
+use crate::support::world::World;
 
 #[test]
 fn an_answer_is_told_as_it_grows_and_kept_as_one_message() {

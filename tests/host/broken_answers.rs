@@ -1,20 +1,12 @@
 //! What becomes of an answer when something breaks: the agent, the storage, the room, the runtime.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use cidadao_realtime::id::Id;
 use serde_json::json;
-use support::chats::{
+
+use crate::support::chats::{
     ROOM, Screen, answered, ask, asked, cancel, chunks, ends, errors, last_asked, pairs, with, world,
 };
-use support::world::World;
+use crate::support::world::World;
 
 #[test]
 fn answers_that_died_with_the_runtime_are_closed_and_what_waited_is_asked() {

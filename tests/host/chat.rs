@@ -1,21 +1,13 @@
 //! What people say in chats: who hears it, what its sender is told, and what is refused.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
 use serde_json::{Value, json};
-use support::chats::{
+
+use crate::support::chats::{
     ROOM, ask, asked, cancel, connect_agent, ends, errors, last_asked, say, single, told, with, world,
 };
-use support::world::World;
+use crate::support::world::World;
 
 /// Acknowledgements and messages of people, each as its id and place.
 fn said(world: &mut World, conn: ConnId) -> Vec<(String, String, u64)> {

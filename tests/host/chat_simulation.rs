@@ -1,28 +1,19 @@
 //! People with bad connections ask agents whose words come in pieces, in rooms that sleep, fail and die: whatever
 //! happens, everybody who stays or comes back ends up with what the agent said, and has seen nothing else on the way.
 //!
-//! Every schedule is drawn from its seed. `SIMULATION_SEED=17 cargo test --test chat_simulation` runs that one alone, and
-//! `SIMULATION_SEEDS=100000` as many.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
+//! Every schedule is drawn from its seed. `SIMULATION_SEED=17 cargo test --test host chat_simulation::` runs that one
+//! alone, and `SIMULATION_SEEDS=100000` as many.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use cidadao_realtime::id::{ConnId, Id};
 use cidadao_realtime::limits::{DAY, Limits};
 use serde_json::json;
-use support::chats::{ROOM, cancel, connect_agent, single};
-use support::random::Random;
-use support::talkers::{Habit, Talker, Truth};
-use support::world::World;
+
+use crate::support::chats::{ROOM, cancel, connect_agent, single};
+use crate::support::random::Random;
+use crate::support::talkers::{Habit, Talker, Truth};
+use crate::support::world::World;
 
 /// How many schedules there are of each sort, and how long each is.
 const SEEDS: u64 = 100;

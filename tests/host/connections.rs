@@ -1,13 +1,4 @@
 //! One user's connections: how many, for how long, how fast, and who ends them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use cidadao_realtime::code::{CloseCode, Reject};
 use cidadao_realtime::id::ConnId;
@@ -18,7 +9,8 @@ use cidadao_realtime::tickets::Rights;
 use jwt_compact::alg::{Hs256, Hs256Key};
 use jwt_compact::{AlgorithmExt, Claims, Header};
 use serde_json::{Value, json};
-use support::world::{SECRET, World};
+
+use crate::support::world::{SECRET, World};
 
 const HOME: &str = "user:ana";
 const ROOM: &str = "investigation:1";

@@ -1,5 +1,4 @@
 //! What several files say of the same thing is the same.
-#![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 
@@ -7,9 +6,9 @@ use cidadao_realtime::code::Reject;
 use cidadao_realtime::config::SETTINGS;
 use cidadao_realtime::limits::Limits;
 
-const WRANGLER: &str = include_str!("../wrangler.toml");
-const README: &str = include_str!("../README.md");
-const ENTRY: &str = include_str!("../src/edge/entry.js");
+const WRANGLER: &str = include_str!("../../wrangler.toml");
+const README: &str = include_str!("../../README.md");
+const ENTRY: &str = include_str!("../../src/edge/entry.js");
 
 /// The first cells of a README table, from the rows that begin with a name in backquotes.
 fn table(heading: &str) -> Vec<Vec<String>> {

@@ -1,13 +1,4 @@
 //! The end of a chat session: nothing of it is left, and nothing of it comes back.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use cidadao_realtime::chat_session::{Act, Done};
 use cidadao_realtime::code::{CloseCode, Reject};
@@ -15,8 +6,9 @@ use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
 use cidadao_realtime::link::Call;
 use serde_json::json;
-use support::sessions::{CHAT, code, invite, owner, refused, rename, service, stored, user};
-use support::world::World;
+
+use crate::support::sessions::{CHAT, code, invite, owner, refused, rename, service, stored, user};
+use crate::support::world::World;
 
 const FOLLOWED: &str = "investigation:1";
 

@@ -1,26 +1,17 @@
 //! The documents of the protocol against the code and the vectors.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "support/golden.rs"]
-mod golden;
 
 use std::collections::BTreeSet;
 
 use cidadao_realtime::code::{CloseCode, Reject};
 use cidadao_realtime::limits::Limits;
 use cidadao_realtime::route::Route;
-use golden::{VECTORS, cases, client_types, excerpt, server_types, text, vectors};
 use serde_json::json;
 
-const PROTOCOL: &str = include_str!("../docs/protocol.md");
-const ASYNCAPI: &str = include_str!("../docs/asyncapi.yaml");
-const OPENAPI: &str = include_str!("../docs/openapi.yaml");
+use crate::support::golden::{VECTORS, cases, client_types, excerpt, server_types, text, vectors};
+
+const PROTOCOL: &str = include_str!("../../docs/protocol.md");
+const ASYNCAPI: &str = include_str!("../../docs/asyncapi.yaml");
+const OPENAPI: &str = include_str!("../../docs/openapi.yaml");
 
 /// All texts in a field of that name, anywhere in all vectors.
 fn named(field: &str) -> BTreeSet<String> {

@@ -1,13 +1,4 @@
 //! Files that are brought to a chat over HTTP, and files that go.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use cidadao_realtime::chat_session::Act;
 use cidadao_realtime::code::Reject;
@@ -18,10 +9,11 @@ use cidadao_realtime::limits::DAY;
 use cidadao_realtime::moment::Millis;
 use cidadao_realtime::room::{Permit, Place};
 use cidadao_realtime::sql::Sql;
-use support::files::{ROOM, about, data, leftovers, offer, pdf, place, send, sha256, told};
-use support::sessions::{refused, user};
-use support::sql::Sqlite;
-use support::world::World;
+
+use crate::support::files::{ROOM, about, data, leftovers, offer, pdf, place, send, sha256, told};
+use crate::support::sessions::{refused, user};
+use crate::support::sql::Sqlite;
+use crate::support::world::World;
 
 #[test]
 fn a_file_that_is_brought_over_http_is_told_of_once() {

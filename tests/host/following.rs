@@ -1,20 +1,12 @@
 //! Rooms that follow rooms: what a subscription promises, whatever happens between them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
 use cidadao_realtime::link::{Answer, Call};
 use cidadao_realtime::room::Counts;
 use serde_json::{Value, json};
-use support::world::{Flight, World, name};
+
+use crate::support::world::{Flight, World, name};
 
 const ROOM: &str = "investigation:1";
 const HOME: &str = "user:ana";

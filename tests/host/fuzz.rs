@@ -1,10 +1,6 @@
-//! Whatever comes from outside, nothing panics. `FUZZ_INPUTS=10000000 cargo test --release --test fuzz` runs longer.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test fails by panicking, and these numbers are small"
-)]
+//! Whatever comes from outside, nothing panics.
+//!
+//! `FUZZ_INPUTS=10000000 cargo test --release --test host fuzz::` runs longer.
 
 use cidadao_realtime::auth::{Keys, read_ticket, verify};
 use cidadao_realtime::config::Config;

@@ -1,5 +1,4 @@
 //! Who may do what, decided without a server.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use cidadao_realtime::asker::Asker;
 use cidadao_realtime::auth::{self, Keys};

@@ -1,14 +1,4 @@
 //! What one part of a chat does to another: sessions that end, people who are dismissed, answers, files and presence.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use cidadao_realtime::chat_session::Act;
 use cidadao_realtime::code::{CloseCode, Reject};
@@ -17,10 +7,11 @@ use cidadao_realtime::id::{ConnId, Id};
 use cidadao_realtime::limits::{DAY, Limits};
 use cidadao_realtime::room::Place;
 use serde_json::{Value, json};
-use support::chats::{ask, cancel, connect_agent, errors, last_asked, single, told};
-use support::files::{FRAME, about, offer, pdf, place, send};
-use support::sessions::{CHAT, described, dismiss, invite, refused, rename, stored, user};
-use support::world::World;
+
+use crate::support::chats::{ask, cancel, connect_agent, errors, last_asked, single, told};
+use crate::support::files::{FRAME, about, offer, pdf, place, send};
+use crate::support::sessions::{CHAT, described, dismiss, invite, refused, rename, stored, user};
+use crate::support::world::World;
 
 /// A chat in which something of everything is under way.
 struct Busy {

@@ -1,14 +1,12 @@
 //! The log: what it hands out and from where, what it drops, what it remembers.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod support;
 
 use cidadao_realtime::id::{Epoch, Id, Kind, Seq};
 use cidadao_realtime::limits::{DAY, Limits};
 use cidadao_realtime::log::{Log, Noted};
 use cidadao_realtime::marks::{Marks, Progress};
 use cidadao_realtime::moment::Millis;
-use support::sql::Sqlite;
+
+use crate::support::sql::Sqlite;
 
 const NOW: Millis = Millis(1_761_937_200_000);
 

@@ -1,19 +1,11 @@
 //! Who comes back gets what was published meanwhile, without having to know where it was.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use cidadao_realtime::code::{CloseCode, Reject};
 use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::{DAY, Limits};
 use serde_json::{Value, json};
-use support::world::World;
+
+use crate::support::world::World;
 
 const ROOM: &str = "investigation:1";
 const HOME: &str = "user:ana";

@@ -1,18 +1,10 @@
 //! A client that confirms is sent no more than it takes, and misses nothing for it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
 use serde_json::json;
-use support::world::World;
+
+use crate::support::world::World;
 
 const ROOM: &str = "investigation:1";
 const HOME: &str = "user:ana";

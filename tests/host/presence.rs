@@ -1,24 +1,16 @@
 //! Who is present: told once, in time, truly, and without a word too many.
 //!
-//! `SIMULATION_SEED=17 cargo test --test presence` runs that schedule alone, and `SIMULATION_SEEDS=10000` as many.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
+//! `SIMULATION_SEED=17 cargo test --test host presence::` runs that schedule alone, and
+//! `SIMULATION_SEEDS=10000` as many.
 
 use std::collections::BTreeMap;
 
 use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
 use serde_json::{Value, json};
-use support::random::Random;
-use support::world::World;
+
+use crate::support::random::Random;
+use crate::support::world::World;
 
 const CHAT: &str = "chat:s";
 

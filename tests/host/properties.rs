@@ -1,13 +1,4 @@
 //! Whatever happens in whatever order, what clients were promised holds.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +7,8 @@ use cidadao_realtime::limits::Limits;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use serde_json::{Value, json};
-use support::world::World;
+
+use crate::support::world::World;
 
 const ROOMS: [&str; 3] = ["investigation:1", "investigation:2", "investigation:3"];
 const USERS: [&str; 3] = ["ana", "bia", "caio"];
@@ -216,7 +208,8 @@ fn in_order(frames: &[Value]) {
     }
 }
 
-/// The same cases every time. `PROPTEST_RNG_SEED=$RANDOM PROPTEST_CASES=4000 cargo test --test properties` looks further.
+/// The same cases every time. `PROPTEST_RNG_SEED=$RANDOM PROPTEST_CASES=4000 cargo test --test host properties::` looks
+/// further.
 fn schedules() -> ProptestConfig {
     let (rng_seed, failure_persistence) = (RngSeed::Fixed(7), None);
     ProptestConfig { cases: 256, rng_seed, failure_persistence, max_shrink_iters: 4_096, ..ProptestConfig::default() }

@@ -1,13 +1,4 @@
 //! What was missed is made up for: by cursors, in pages, whatever happens meanwhile.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use cidadao_realtime::code::Reject;
 use cidadao_realtime::id::ConnId;
@@ -16,7 +7,8 @@ use cidadao_realtime::link::Call;
 use cidadao_realtime::room::Failure;
 use cidadao_realtime::sql::Sql;
 use serde_json::{Value, json};
-use support::world::{Flight, World};
+
+use crate::support::world::{Flight, World};
 
 const ROOM: &str = "investigation:1";
 const HOME: &str = "user:ana";

@@ -1,20 +1,12 @@
 //! One room: who hears what, and what its storage holds by then.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use cidadao_realtime::code::Reject;
 use cidadao_realtime::id::Seq;
 use cidadao_realtime::limits::Limits;
 use cidadao_realtime::room::{Counts, Failure, Taken};
 use serde_json::{Value, json};
-use support::world::World;
+
+use crate::support::world::World;
 
 const ROOM: &str = "investigation:1";
 

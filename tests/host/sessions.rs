@@ -1,13 +1,4 @@
 //! Chat sessions: whose they are, who comes in, what they are called.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use cidadao_realtime::asker::Asker;
 use cidadao_realtime::chat_session::{Act, Done};
@@ -18,8 +9,10 @@ use cidadao_realtime::sql::Sql;
 use jwt_compact::alg::{Hs256, Hs256Key};
 use jwt_compact::{AlgorithmExt, Claims, Header};
 use serde_json::{Value, json};
-use support::sessions::{CHAT, code, described, dismiss, invite, owner, refused, rename, service, stored, user};
-use support::world::{SECRET, World};
+
+use crate::support::sessions::{CHAT, code, described, dismiss, invite, owner, refused, rename, service, stored, user};
+use crate::support::sql::Sqlite;
+use crate::support::world::{SECRET, World};
 
 fn world() -> World {
     World::with_owners(Limits::default())
@@ -306,7 +299,7 @@ fn the_first_question_is_the_title_until_somebody_gives_another_and_everybody_he
 #[test]
 fn a_user_costs_a_row_at_the_first_visit_and_none_later() {
     let mut world = world();
-    let rows = |world: &World, sql: &support::sql::Sqlite| (world.now, sql.numbers("SELECT since FROM participants"));
+    let rows = |world: &World, sql: &Sqlite| (world.now, sql.numbers("SELECT since FROM participants"));
     let sql = world.sql(CHAT);
     let ana = world.join(CHAT, "ana");
     world.leave(ana);

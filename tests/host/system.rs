@@ -1,19 +1,11 @@
 //! What is for everybody, and what waits to be sent together.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
 use cidadao_realtime::link::Call;
 use serde_json::json;
-use support::world::World;
+
+use crate::support::world::World;
 
 const SYSTEM: &str = "system:all";
 const ROOM: &str = "investigation:1";

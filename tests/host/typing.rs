@@ -1,18 +1,10 @@
 //! Who is typing in a chat: told to the others, not too often, and ended in time.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
 use serde_json::{Value, json};
-use support::world::World;
+
+use crate::support::world::World;
 
 const CHAT: &str = "chat:s";
 

@@ -1,18 +1,10 @@
 //! What a room keeps of its members and followers, what that costs, and that it goes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use cidadao_realtime::limits::{DAY, Limits};
 use cidadao_realtime::link::Call;
 use serde_json::json;
-use support::world::World;
+
+use crate::support::world::World;
 
 const ROOM: &str = "investigation:1";
 const HOME: &str = "user:ana";

@@ -1,20 +1,11 @@
 //! Files that are sent to a chat: whatever breaks, what was confirmed is there, and a file arrives once or not at all.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test fails by panicking, and these numbers are small"
-)]
-
-mod support;
 
 use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::{DAY, Limits};
 use serde_json::{Value, json};
-use support::files::{FRAME, ROOM, about, data, leftovers, pdf, send, sha256, told};
-use support::world::World;
+
+use crate::support::files::{FRAME, ROOM, about, data, leftovers, pdf, send, sha256, told};
+use crate::support::world::World;
 
 fn codes(world: &mut World, conn: ConnId) -> Vec<String> {
     data(world, conn, "error").iter().map(|error| error["code"].as_str().unwrap().to_owned()).collect()

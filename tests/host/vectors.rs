@@ -1,20 +1,6 @@
 //! The golden vectors, which clients in other languages replay, against the code.
 //!
 //! `UPDATE_VECTORS=1` writes the bytes of `server-frames.json` anew instead of comparing them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "support/frames.rs"]
-mod frames;
-#[path = "support/golden.rs"]
-mod golden;
-mod support;
 
 use std::collections::BTreeSet;
 
@@ -26,11 +12,12 @@ use cidadao_realtime::limits::Limits;
 use cidadao_realtime::message::Draft;
 use cidadao_realtime::protocol::{AUTO_RESPONSE, Announcement, ClientFrame, Which, error_body};
 use cidadao_realtime::route::Route;
-use frames::{batch, encode, moment, parsed, published, refusal};
-use golden::{cases, client_types, path, server_types, snake_case, text, variants, vectors};
 use serde_json::{Value, from_value, json};
-use support::chats;
-use support::world::World;
+
+use crate::support::chats;
+use crate::support::frames::{batch, encode, moment, parsed, published, refusal};
+use crate::support::golden::{cases, client_types, path, server_types, snake_case, text, variants, vectors};
+use crate::support::world::World;
 
 /// Runs every case: what comes of it is what the case says beside its name and what goes in.
 fn replay(file: &str, list: &str, inputs: &[&str], run: impl Fn(&Value) -> Value) {
@@ -309,7 +296,7 @@ fn nothing_is_without_a_vector() {
     let frames = cases("client-frames", "cases");
     let accepted: Vec<&Value> = frames.iter().filter(|case| case.get("accepted").is_some()).collect();
     let kinds = accepted.iter().map(|case| text(&case["accepted"], "kind").to_owned()).collect();
-    assert_covered(&variants(include_str!("../src/protocol/client.rs"), "ClientFrame"), &kinds);
+    assert_covered(&variants(include_str!("../../src/protocol/client.rs"), "ClientFrame"), &kinds);
     let sent = accepted.iter().filter_map(|case| serde_json::from_str::<Value>(text(case, "frame")).ok());
     assert_covered(&client_types(), &sent.map(|frame| text(&frame, "type").to_owned()).collect());
 
@@ -319,7 +306,7 @@ fn nothing_is_without_a_vector() {
 
     let routes = cases("routes", "cases");
     let kinds = routes.iter().filter_map(|case| case["route"]["kind"].as_str().map(str::to_owned)).collect();
-    assert_covered(&variants(include_str!("../src/route.rs"), "Route"), &kinds);
+    assert_covered(&variants(include_str!("../../src/route.rs"), "Route"), &kinds);
 }
 
 fn assert_covered(all: &BTreeSet<String>, covered: &BTreeSet<String>) {

@@ -14,7 +14,7 @@ use cidadao_realtime::protocol::{ErrorData, ServerFrame, Start, Topic};
 use cidadao_realtime::session::ConnectionType;
 use serde_json::{Value, from_value, json};
 
-use crate::golden::{text, vectors};
+use super::golden::{text, vectors};
 
 pub(crate) fn parsed<T: std::str::FromStr>(case: &Value, field: &str) -> T {
     text(case, field).parse().ok().unwrap_or_else(|| panic!("bad {field} in {case}"))

@@ -1,16 +1,9 @@
-//! A world of rooms without a platform: real rooms, real SQL, no network and no clock.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test fails by panicking, and no test uses all of this"
-)]
+//! What tests share. In its `world` there is no platform: real rooms, real SQL, no network and no clock.
 
 pub(crate) mod chats;
 pub(crate) mod files;
+pub(crate) mod frames;
+pub(crate) mod golden;
 pub(crate) mod people;
 pub(crate) mod random;
 pub(crate) mod sessions;
