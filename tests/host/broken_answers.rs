@@ -3,9 +3,8 @@
 use cidadao_realtime::id::Id;
 use serde_json::json;
 
-use crate::support::chats::{
-    ROOM, Screen, answered, ask, asked, cancel, chunks, ends, errors, last_asked, pairs, with, world,
-};
+use crate::support::chats::{ROOM, Screen, answered, ask, asked, cancel, chunks, ends, last_asked, pairs, with, world};
+use crate::support::heard::errors;
 use crate::support::world::World;
 
 #[test]

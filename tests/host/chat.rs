@@ -4,9 +4,8 @@ use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
 use serde_json::{Value, json};
 
-use crate::support::chats::{
-    ROOM, ask, asked, cancel, connect_agent, ends, errors, last_asked, say, single, told, with, world,
-};
+use crate::support::chats::{ROOM, ask, asked, cancel, connect_agent, ends, last_asked, say, told, with, world};
+use crate::support::heard::{errors, single};
 use crate::support::world::World;
 
 /// Acknowledgements and messages of people, each as its id and place.

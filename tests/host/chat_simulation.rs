@@ -10,8 +10,9 @@ use cidadao_realtime::id::{ConnId, Id};
 use cidadao_realtime::limits::{DAY, Limits};
 use serde_json::json;
 
-use crate::support::chats::{ROOM, cancel, connect_agent, single};
-use crate::support::random::Random;
+use crate::support::chats::{ROOM, cancel, connect_agent};
+use crate::support::heard::single;
+use crate::support::random::{Random, each_seed};
 use crate::support::talkers::{Habit, Talker, Truth};
 use crate::support::world::World;
 
@@ -276,14 +277,7 @@ fn simulate(seed: u64, limits: &Limits, crashes: bool) {
 }
 
 fn all(limits: &Limits, crashes: bool) {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    if let Some(seed) = number("SIMULATION_SEED") {
-        return simulate(seed, limits, crashes);
-    }
-    for seed in 0..number("SIMULATION_SEEDS").unwrap_or(SEEDS) {
-        let result = std::panic::catch_unwind(|| simulate(seed, limits, crashes));
-        assert!(result.is_ok(), "SIMULATION_SEED={seed} shows it");
-    }
+    each_seed(SEEDS, |seed| simulate(seed, limits, crashes));
 }
 
 /// Pages are small, windows long, clients slow.

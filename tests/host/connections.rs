@@ -6,29 +6,16 @@ use cidadao_realtime::limits::Limits;
 use cidadao_realtime::link::{Answer, Call};
 use cidadao_realtime::moment::Millis;
 use cidadao_realtime::tickets::Rights;
-use jwt_compact::alg::{Hs256, Hs256Key};
-use jwt_compact::{AlgorithmExt, Claims, Header};
 use serde_json::{Value, json};
 
-use crate::support::world::{SECRET, World};
+use crate::support::heard::{data, errors};
+use crate::support::rooms::{HOME, ROOM};
+use crate::support::tokens::signed;
+use crate::support::world::World;
 
-const HOME: &str = "user:ana";
-const ROOM: &str = "investigation:1";
-
-/// The frames of that type that came since this was last asked.
-fn data(world: &mut World, conn: ConnId, kind: &str) -> Vec<Value> {
-    world.frames(conn).into_iter().filter(|frame| frame["type"] == kind).map(|frame| frame["data"].clone()).collect()
-}
-
-fn codes(world: &mut World, conn: ConnId) -> Vec<String> {
-    data(world, conn, "error").iter().map(|data| data["code"].as_str().unwrap().to_owned()).collect()
-}
-
-/// A token that ends so many seconds from now, with these claims besides.
-fn token(world: &World, seconds: u64, claims: Value) -> String {
-    let mut all = json!({"sub": "ana", "type": "access", "exp": world.now.0 / 1_000 + seconds});
-    all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
-    Hs256.token(&Header::empty(), &Claims::new(all), &Hs256Key::new(SECRET)).unwrap()
+/// A token of ana's that ends so many seconds from now, with these claims besides.
+fn token(world: &World, seconds: u64, claims: &Value) -> String {
+    signed("ana", world.now.0 / 1_000 + seconds, claims)
 }
 
 fn refresh(world: &mut World, conn: ConnId, token: &str) {
@@ -49,7 +36,7 @@ fn a_user_has_ten_connections_in_all_rooms_together() {
     let direct: Vec<ConnId> = (0..5).map(|n| world.join(&format!("chat:{n}"), "ana")).collect();
     assert!(general.iter().chain(&direct).all(|conn| world.is_open(*conn)));
     let eleventh = world.connect("ana");
-    assert_eq!(codes(&mut world, eleventh), ["TOO_MANY_CONNECTIONS"]);
+    assert_eq!(errors(&mut world, eleventh), ["TOO_MANY_CONNECTIONS"]);
     assert_eq!(world.closed(eleventh), Some(CloseCode::TryAgainLater));
     let elsewhere = world.join("chat:9", "ana");
     assert!(!world.is_open(elsewhere));
@@ -90,7 +77,7 @@ fn a_connection_that_a_full_room_turned_away_is_not_counted() {
     let first = world.join("chat:1", "ana");
     for _ in 0..5 {
         let refused = world.join("chat:1", "ana");
-        assert_eq!(codes(&mut world, refused), ["ROOM_FULL"]);
+        assert_eq!(errors(&mut world, refused), ["ROOM_FULL"]);
         world.run_until_idle();
     }
     let second = world.join("chat:2", "ana");
@@ -127,13 +114,13 @@ fn a_service_ends_all_connections_of_a_user_and_may_bar_the_user_for_a_time() {
     assert_eq!(answer, Answer::Elsewhere { closed: 1, rooms });
     assert_eq!(world.ask_room("chat:1", Call::HangUp { conns: vec![direct] }).unwrap(), Answer::HungUp(1));
     for conn in [general, direct] {
-        assert_eq!(codes(&mut world, conn), ["DISCONNECTED"]);
+        assert_eq!(errors(&mut world, conn), ["DISCONNECTED"]);
         assert_eq!(world.closed(conn), Some(CloseCode::Disconnected));
     }
     assert!(world.is_open(other));
     for _ in 0..2 {
         let barred = world.connect("ana");
-        assert_eq!(codes(&mut world, barred), ["BARRED"]);
+        assert_eq!(errors(&mut world, barred), ["BARRED"]);
         let elsewhere = world.join("chat:1", "ana");
         assert!(!world.is_open(elsewhere));
         world.evict(HOME);
@@ -175,7 +162,7 @@ fn a_client_is_warned_before_its_token_ends_and_closed_when_it_does() {
         world.pass(29_999);
         assert!(world.is_open(ana));
         world.pass(1);
-        assert_eq!(codes(&mut world, ana), ["TOKEN_EXPIRED"]);
+        assert_eq!(errors(&mut world, ana), ["TOKEN_EXPIRED"]);
         assert_eq!(world.closed(ana), Some(CloseCode::TokenExpired));
         assert_eq!(world.counts(room).connections, 0);
     }
@@ -194,7 +181,7 @@ fn a_token_that_ends_while_the_room_sleeps_ends_the_connection() {
 fn a_refreshed_token_keeps_the_connection() {
     let mut world = ending(100_000);
     let ana = world.connect("ana");
-    let next = token(&world, 3_600, json!({}));
+    let next = token(&world, 3_600, &json!({}));
     refresh(&mut world, ana, &next);
     assert_eq!(data(&mut world, ana, "refreshed"), [json!({"expires_at": "2025-10-31T20:00:00.000Z"})]);
     world.evict(HOME);
@@ -209,17 +196,17 @@ fn a_refreshed_token_keeps_the_connection() {
 fn a_token_that_is_bad_or_anothers_changes_nothing() {
     let mut world = ending(100_000);
     let ana = world.connect("ana");
-    let anothers = token(&world, 3_600, json!({"sub": "bea"}));
-    let stale = token(&world, 0, json!({}));
-    let kind = token(&world, 3_600, json!({"type": "refresh"}));
+    let anothers = token(&world, 3_600, &json!({"sub": "bea"}));
+    let stale = token(&world, 0, &json!({}));
+    let kind = token(&world, 3_600, &json!({"type": "refresh"}));
     for (token, code) in
         [(anothers.as_str(), "FORBIDDEN"), (&stale, "INVALID_TOKEN"), (&kind, "INVALID_TOKEN"), ("", "INVALID_TOKEN")]
     {
         refresh(&mut world, ana, token);
-        assert_eq!(codes(&mut world, ana), [code], "{token}");
+        assert_eq!(errors(&mut world, ana), [code], "{token}");
     }
     world.send(ana, &json!({"type": "refresh"}));
-    assert_eq!(codes(&mut world, ana), ["INVALID_FRAME"]);
+    assert_eq!(errors(&mut world, ana), ["INVALID_FRAME"]);
     world.pass(100_000);
     assert!(!world.is_open(ana));
 }
@@ -231,7 +218,7 @@ fn a_refresh_leaves_the_rooms_that_the_new_token_does_not_open() {
     world.follow(ana, "investigation:1");
     world.follow(ana, "investigation:2");
     world.frames(ana);
-    let narrower = token(&world, 3_600, json!({"rooms": ["investigation:2"]}));
+    let narrower = token(&world, 3_600, &json!({"rooms": ["investigation:2"]}));
     refresh(&mut world, ana, &narrower);
     world.run_until_idle();
     let left = data(&mut world, ana, "unsubscribed");
@@ -240,7 +227,7 @@ fn a_refresh_leaves_the_rooms_that_the_new_token_does_not_open() {
     world.tell("investigation:2", 1);
     assert_eq!(world.messages(ana), [("investigation:2".to_owned(), 1)]);
     world.follow(ana, "investigation:1");
-    assert_eq!(codes(&mut world, ana), ["FORBIDDEN"]);
+    assert_eq!(errors(&mut world, ana), ["FORBIDDEN"]);
     assert!(world.is_open(ana), "the user's own room needs no grant");
 
     let direct = world.join("chat:1", "ana");
@@ -272,8 +259,8 @@ fn who_does_not_stop_is_closed_and_binary_counts_as_text_does() {
     let (ana, bea) = (world.connect("ana"), world.connect("bea"));
     (0..6).for_each(|_| world.send(ana, &json!({"type": "pong"})));
     (0..6).for_each(|_| world.send_binary(bea));
-    assert_eq!(codes(&mut world, ana), ["RATE_LIMIT"; 4]);
-    assert_eq!(codes(&mut world, bea)[..2], ["BINARY_NOT_SUPPORTED", "RATE_LIMIT"]);
+    assert_eq!(errors(&mut world, ana), ["RATE_LIMIT"; 4]);
+    assert_eq!(errors(&mut world, bea)[..2], ["BINARY_NOT_SUPPORTED", "RATE_LIMIT"]);
     for conn in [ana, bea] {
         assert_eq!(world.closed(conn), Some(CloseCode::PolicyViolation));
     }
@@ -307,7 +294,7 @@ fn who_pinged_and_fell_silent_is_closed_even_while_the_room_sleeps() {
     world.ping(asked);
     world.pass(100_000);
     for conn in [pinged, asked] {
-        assert_eq!(codes(&mut world, conn), ["TIMEOUT"]);
+        assert_eq!(errors(&mut world, conn), ["TIMEOUT"]);
         assert_eq!(world.closed(conn), Some(CloseCode::Timeout));
     }
     assert_eq!(world.counts("chat:1").connections, 0);

@@ -1,30 +1,11 @@
 //! A runtime that is killed says goodbye to nobody. Nothing is lost by it, and little comes twice.
 
-use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::support::heard::{all, told};
+use crate::support::rooms::{CHAT, HOME, ROOM};
 use crate::support::world::World;
-
-const ROOM: &str = "investigation:1";
-const HOME: &str = "user:ana";
-const CHAT: &str = "chat:1";
-
-/// The places from `first` to `last`.
-fn all(first: u64, last: u64) -> Vec<u64> {
-    (first..=last).collect()
-}
-
-/// Where the frame says that the messages begin, and whether something was made up for.
-fn start(frame: &Value) -> (u64, Option<bool>) {
-    let data = &frame["data"];
-    (data["seq"].as_u64().unwrap(), data.get("recovered").map(|recovered| recovered.as_bool().unwrap()))
-}
-
-/// What `subscribed` said, each time.
-fn told(world: &mut World, conn: ConnId) -> Vec<(u64, Option<bool>)> {
-    world.frames(conn).iter().filter(|frame| frame["type"] == "subscribed").map(start).collect()
-}
 
 #[test]
 fn what_was_kept_when_the_runtime_died_comes_to_who_returns() {

@@ -7,14 +7,12 @@ use cidadao_realtime::limits::Limits;
 use cidadao_realtime::link::Call;
 use serde_json::json;
 
-use crate::support::sessions::{CHAT, code, invite, owner, refused, rename, service, stored, user};
+use crate::support::heard::refused;
+use crate::support::rooms::CHAT;
+use crate::support::sessions::{code, invite, owner, rename, service, stored, user, world};
 use crate::support::world::World;
 
 const FOLLOWED: &str = "investigation:1";
-
-fn world() -> World {
-    World::with_owners(Limits::default())
-}
 
 /// A session in which there is something of everything.
 fn busy(limits: Limits) -> (World, Vec<ConnId>) {

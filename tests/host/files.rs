@@ -10,8 +10,10 @@ use cidadao_realtime::moment::Millis;
 use cidadao_realtime::room::{Permit, Place};
 use cidadao_realtime::sql::Sql;
 
-use crate::support::files::{ROOM, about, data, leftovers, offer, pdf, place, send, sha256, told};
-use crate::support::sessions::{refused, user};
+use crate::support::chats::ROOM;
+use crate::support::files::{about, leftovers, offer, pdf, place, send, sha256, told};
+use crate::support::heard::{data, refused};
+use crate::support::sessions::user;
 use crate::support::sql::Sqlite;
 use crate::support::world::World;
 

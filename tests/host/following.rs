@@ -6,21 +6,12 @@ use cidadao_realtime::link::{Answer, Call};
 use cidadao_realtime::room::Counts;
 use serde_json::{Value, json};
 
+use crate::support::flights::{delivers, follows, step};
+use crate::support::rooms::{HOME, ROOM};
 use crate::support::world::{Flight, World, name};
-
-const ROOM: &str = "investigation:1";
-const HOME: &str = "user:ana";
-
-fn follows(call: &Call) -> bool {
-    matches!(call, Call::Follow { .. })
-}
 
 fn unfollows(call: &Call) -> bool {
     matches!(call, Call::Unfollow { .. })
-}
-
-fn delivers(call: &Call) -> bool {
-    matches!(call, Call::Deliver(_))
 }
 
 /// The types of the frames that came since this was last asked.
@@ -35,12 +26,6 @@ fn following() -> (World, ConnId) {
     world.follow(ana, ROOM);
     world.frames(ana);
     (world, ana)
-}
-
-/// Lets the one flight go on that fits.
-fn step(world: &mut World, fits: impl Fn(&Flight) -> bool) {
-    let place = world.flights().position(fits).expect("no such flight");
-    world.step(place);
 }
 
 #[test]

@@ -10,11 +10,10 @@ use cidadao_realtime::history::{From, Range};
 use cidadao_realtime::id::{Cursor, Epoch, Seq};
 use cidadao_realtime::moment::{Millis, Moment};
 use cidadao_realtime::session::ConnectionType;
-use jwt_compact::alg::{Hs256, Hs256Key};
-use jwt_compact::{AlgorithmExt, Claims, Header};
 use serde_json::{Value, json};
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
+use crate::support::tokens::{SECRET, signed};
+
 const NOW: u64 = 1_761_937_200;
 
 fn config() -> Config {
@@ -27,10 +26,9 @@ fn configured(setting: &str, value: &str) -> Config {
     Config::parse(|name| settings.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
 }
 
-fn token(claims: Value) -> String {
-    let mut all = json!({"sub": "ana", "type": "access", "exp": NOW + 60});
-    all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
-    Hs256.token(&Header::empty(), &Claims::new(all), &Hs256Key::new(SECRET)).unwrap()
+/// A token of ana's, with these claims besides.
+fn token(claims: &Value) -> String {
+    signed("ana", NOW + 60, claims)
 }
 
 fn decide(request: Request<'_>) -> Result<Admission, Reject> {
@@ -52,7 +50,7 @@ fn get<'a>(path: &'a str, query: &'a str, authorization: Option<&'a str>) -> Req
 
 #[test]
 fn the_general_connection_opens_the_room_of_its_user_whatever_else_is_asked() {
-    let query = format!("token={}&connection_type=investigation&user=bea", token(json!({"sub": "ana@x.org"})));
+    let query = format!("token={}&connection_type=investigation&user=bea", token(&json!({"sub": "ana@x.org"})));
     let Ok(Admission::Connect(room, session, None)) = decide(upgrade("/api/v1/ws", &query)) else { panic!() };
     assert_eq!(room.to_string(), "user:ana@x.org");
     assert_eq!(session.user.as_str(), "ana@x.org");
@@ -62,14 +60,14 @@ fn the_general_connection_opens_the_room_of_its_user_whatever_else_is_asked() {
 
 #[test]
 fn a_connection_type_that_nobody_knows_is_a_general_one() {
-    let query = format!("connection_type=vip&token={}", token(json!({})));
+    let query = format!("connection_type=vip&token={}", token(&json!({})));
     let Ok(Admission::Connect(_, session, _)) = decide(upgrade("/api/v1/ws", &query)) else { panic!() };
     assert_eq!(session.connection_type, ConnectionType::General);
 }
 
 #[test]
 fn the_token_is_found_in_three_places_and_the_first_there_is_counts() {
-    let (good, bad) = (token(json!({})), token(json!({"type": "refresh"})));
+    let (good, bad) = (token(&json!({})), token(&json!({"type": "refresh"})));
     let path = "/api/v1/ws/chat/1";
     let (good_query, bad_query) = (format!("token={good}"), format!("token={bad}"));
     let (good_header, bad_header) = (format!("bearer  {good}"), format!("Bearer {bad}"));
@@ -93,7 +91,7 @@ fn the_token_is_found_in_three_places_and_the_first_there_is_counts() {
 
 #[test]
 fn only_our_subprotocol_is_agreed_on() {
-    let query = format!("token={}", token(json!({})));
+    let query = format!("token={}", token(&json!({})));
     for (protocols, want) in [
         (None, None),
         (Some("cidadao.v1"), Some("cidadao.v1")),
@@ -108,7 +106,7 @@ fn only_our_subprotocol_is_agreed_on() {
 
 #[test]
 fn who_may_not_is_told_apart_from_who_is_not() {
-    let (user, service) = (token(json!({"role": "user"})), token(json!({"role": "service"})));
+    let (user, service) = (token(&json!({"role": "user"})), token(&json!({"role": "service"})));
     let (user, service) = (format!("Bearer {user}"), format!("Bearer {service}"));
     let publish = |authorization| {
         decide(Request { method: "POST", path: "/api/v1/ws/users/ana/messages", authorization, ..Request::default() })
@@ -120,7 +118,7 @@ fn who_may_not_is_told_apart_from_who_is_not() {
 
 #[test]
 fn a_plain_request_for_a_socket_is_told_to_upgrade_once_its_token_is_good() {
-    let query = format!("token={}", token(json!({})));
+    let query = format!("token={}", token(&json!({})));
     for path in ["/api/v1/ws", "/api/v1/ws/investigations/1", "/api/v1/ws/analysis/1"] {
         let plain = |query| decide(Request { upgrade: false, ..upgrade(path, query) });
         assert_eq!(plain(&query), Err(Reject::UpgradeRequired));
@@ -144,7 +142,7 @@ fn a_chat_session_is_asked_by_whoever_has_a_token_that_opens_it_and_hears_who_th
         (json!({"rooms": ["chat:*"]}), false, true),
         (json!({"role": "service"}), true, false),
     ] {
-        let authorization = format!("Bearer {}", token(claims));
+        let authorization = format!("Bearer {}", token(&claims));
         let asker = || Asker { user: user("ana"), service, granted };
         let ask = |method: &str, path: &str| {
             let authorization = Some(authorization.as_str());
@@ -160,7 +158,7 @@ fn a_chat_session_is_asked_by_whoever_has_a_token_that_opens_it_and_hears_who_th
         let history = Ok(Admission::History(chat(), range, asker()));
         assert_eq!(ask("GET", "/api/v1/ws/chat/1/messages"), history);
     }
-    let elsewhere = format!("Bearer {}", token(json!({"role": "service", "rooms": ["chat:2"]})));
+    let elsewhere = format!("Bearer {}", token(&json!({"role": "service", "rooms": ["chat:2"]})));
     let all = asks.map(|(method, rest, _)| (method, rest)).into_iter().chain([("PATCH", "")]);
     for (method, rest) in all {
         let path = format!("/api/v1/ws/chat/1{rest}");
@@ -172,7 +170,7 @@ fn a_chat_session_is_asked_by_whoever_has_a_token_that_opens_it_and_hears_who_th
 
 #[test]
 fn every_admitted_connection_is_another() {
-    let (query, config) = (format!("token={}", token(json!({}))), config());
+    let (query, config) = (format!("token={}", token(&json!({}))), config());
     let mut moment = Moment::new(Millis(NOW * 1000), [1; 16]);
     let mut connect = || match admit(&upgrade("/api/v1/ws", &query), &config, &mut moment) {
         Ok(Admission::Connect(_, session, _)) => session.conn,
@@ -183,7 +181,7 @@ fn every_admitted_connection_is_another() {
 
 #[test]
 fn a_token_that_names_rooms_opens_those_and_its_users_own() {
-    let query = format!("token={}", token(json!({"rooms": ["investigation:1", "chat:*"]})));
+    let query = format!("token={}", token(&json!({"rooms": ["investigation:1", "chat:*"]})));
     for (path, opened) in [
         ("/api/v1/ws", Ok("user:ana")),
         ("/api/v1/ws/investigations/1", Ok("investigation:1")),
@@ -215,7 +213,7 @@ fn a_token_that_names_rooms_opens_those_and_its_users_own() {
 #[test]
 fn a_service_that_names_rooms_publishes_and_counts_there_alone() {
     let service =
-        |rooms: Value| format!("Bearer {}", token(json!({"sub": "backend", "role": "service", "rooms": rooms})));
+        |rooms: Value| format!("Bearer {}", token(&json!({"sub": "backend", "role": "service", "rooms": rooms})));
     let some = service(json!(["investigation:1", "user:*"]));
     let system = service(json!(["system:all"]));
     let systems = service(json!(["system:*"]));
@@ -242,7 +240,7 @@ fn a_service_that_names_rooms_publishes_and_counts_there_alone() {
 
 #[test]
 fn a_user_with_a_grant_is_still_no_service() {
-    let user = format!("Bearer {}", token(json!({"rooms": ["chat:1", "system:*"]})));
+    let user = format!("Bearer {}", token(&json!({"rooms": ["chat:1", "system:*"]})));
     for path in ["/api/v1/ws/chat/1/messages", "/api/v1/ws/system/messages"] {
         let publish = Request { method: "POST", path, authorization: Some(&user), ..Request::default() };
         assert_eq!(decide(publish), Err(Reject::Forbidden));
@@ -254,7 +252,7 @@ fn a_claim_that_is_malformed_makes_a_bad_token() {
     for rooms in
         [json!(null), json!("chat:1"), json!(["chat"]), json!(["rooms:*"]), json!([1]), json!(vec!["chat:*"; 65])]
     {
-        let query = format!("token={}", token(json!({"rooms": rooms})));
+        let query = format!("token={}", token(&json!({"rooms": rooms})));
         for path in ["/api/v1/ws", "/api/v1/ws/chat/1"] {
             assert_eq!(decide(upgrade(path, &query)), Err(Reject::InvalidToken), "{rooms}");
         }
@@ -264,12 +262,12 @@ fn a_claim_that_is_malformed_makes_a_bad_token() {
 #[test]
 fn where_grants_are_required_a_token_without_them_opens_its_users_room_alone() {
     let required = configured("REQUIRE_ROOM_GRANTS", "true");
-    let query = format!("token={}", token(json!({})));
+    let query = format!("token={}", token(&json!({})));
     let Ok(Admission::Connect(_, session, _)) = decide_by(&required, upgrade("/api/v1/ws", &query)) else { panic!() };
     assert!(!session.rooms.unwrap().allows(&"investigation:1".parse().unwrap()), "nor can it subscribe anywhere");
     assert_eq!(decide_by(&required, upgrade("/api/v1/ws/chat/1", &query)), Err(Reject::Forbidden));
 
-    let service = format!("Bearer {}", token(json!({"role": "service"})));
+    let service = format!("Bearer {}", token(&json!({"role": "service"})));
     let ask =
         |method, path, query| Request { method, path, query, authorization: Some(&service), ..Request::default() };
     let health = "/api/v1/ws/health";
@@ -281,14 +279,14 @@ fn where_grants_are_required_a_token_without_them_opens_its_users_room_alone() {
         assert_eq!(decide_by(&required, request), want, "{request:?}");
     }
 
-    let granted = format!("token={}", token(json!({"rooms": ["chat:1"]})));
+    let granted = format!("token={}", token(&json!({"rooms": ["chat:1"]})));
     assert!(decide_by(&required, upgrade("/api/v1/ws/chat/1", &granted)).is_ok());
 }
 
 #[test]
 fn a_page_of_another_origin_is_refused_before_anything_else() {
     let listed = configured("ALLOWED_ORIGINS", "https://cidadao.ai");
-    let query = format!("token={}", token(json!({})));
+    let query = format!("token={}", token(&json!({})));
     for (origin, allowed) in [(None, true), (Some("https://cidadao.ai"), true), (Some("https://evil.com"), false)] {
         for request in [
             upgrade("/api/v1/ws/chat/1", &query),
@@ -333,7 +331,7 @@ fn what_was_published_is_read_by_who_may_hear_it() {
         json!({"role": "service", "sub": "backend"}),
         json!({"role": "service", "sub": "backend", "rooms": rooms}),
     ];
-    let authorizations = tokens.map(|claims| format!("Bearer {}", token(claims)));
+    let authorizations = tokens.map(|claims| format!("Bearer {}", token(&claims)));
     for (collection, room, allowed) in [
         ("chat/1", "chat:1", [true, true, true, true]),
         ("chat/2", "chat:2", [true, false, true, false]),
@@ -361,7 +359,7 @@ fn what_was_published_is_read_by_who_may_hear_it() {
 #[test]
 fn where_grants_are_required_only_what_is_heard_without_one_is_read_without_one() {
     let required = configured("REQUIRE_ROOM_GRANTS", "true");
-    let authorization = format!("Bearer {}", token(json!({})));
+    let authorization = format!("Bearer {}", token(&json!({})));
     for (path, allowed) in [
         ("/api/v1/ws/users/ana/messages", true),
         ("/api/v1/ws/system/messages", true),
@@ -374,7 +372,7 @@ fn where_grants_are_required_only_what_is_heard_without_one_is_read_without_one(
 
 #[test]
 fn a_place_in_a_log_is_read_once_the_token_is_good() {
-    let (path, authorization) = ("/api/v1/ws/chat/1/messages", format!("Bearer {}", token(json!({}))));
+    let (path, authorization) = ("/api/v1/ws/chat/1/messages", format!("Bearer {}", token(&json!({}))));
     let ask = |query| decide(get(path, query, Some(&authorization)));
     let since = Range { from: From::Since(Seq(41)), limit: 7 };
     let asker = Asker { user: "ana".parse().unwrap(), service: false, granted: false };
@@ -392,7 +390,7 @@ fn what_became_of_a_message_is_for_a_service_to_know() {
         (json!({"role": "service", "rooms": ["chat:2"]}), Err(Reject::Forbidden)),
         (json!({"rooms": ["chat:1"]}), Err(Reject::Forbidden)),
     ] {
-        let authorization = format!("Bearer {}", token(claims.clone()));
+        let authorization = format!("Bearer {}", token(&claims));
         assert_eq!(decide(get(path, "", Some(&authorization))), want, "{claims}");
     }
     assert_eq!(decide(get(path, "", None)), Err(Reject::InvalidToken));
@@ -417,7 +415,7 @@ fn a_ticket_opens_sockets_alone() {
 
 #[test]
 fn a_connection_says_where_it_was_and_who_it_is() {
-    let token = token(json!({}));
+    let token = token(&json!({}));
     let session = |query: &str| match decide(upgrade("/api/v1/ws/chat/1", &format!("token={token}&{query}"))) {
         Ok(Admission::Connect(_, session, _)) => {
             Ok((session.resume, session.device, session.acks, session.presence.is_some()))
@@ -447,7 +445,7 @@ fn a_connection_says_where_it_was_and_who_it_is() {
 fn files_are_for_whoever_a_token_lets_into_the_chat() {
     let path = "/api/v1/ws/chat/s/files/file-1";
     let ask = |method, query, claims: Value| {
-        let header = format!("Bearer {}", token(claims));
+        let header = format!("Bearer {}", token(&claims));
         decide(Request { method, path, query, authorization: Some(&header), ..Request::default() })
     };
     let Ok(Admission::BringFile(room, caller, brought)) = ask("PUT", "name=nota%20ção.pdf", json!({})) else {

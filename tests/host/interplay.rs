@@ -8,9 +8,11 @@ use cidadao_realtime::limits::{DAY, Limits};
 use cidadao_realtime::room::Place;
 use serde_json::{Value, json};
 
-use crate::support::chats::{ask, cancel, connect_agent, errors, last_asked, single, told};
+use crate::support::chats::{ask, cancel, connect_agent, last_asked, told};
 use crate::support::files::{FRAME, about, offer, pdf, place, send};
-use crate::support::sessions::{CHAT, described, dismiss, invite, refused, rename, stored, user};
+use crate::support::heard::{errors, refused, single};
+use crate::support::rooms::CHAT;
+use crate::support::sessions::{described, dismiss, invite, rename, stored, user};
 use crate::support::world::World;
 
 /// A chat in which something of everything is under way.

@@ -3,14 +3,11 @@
 use cidadao_realtime::code::{CloseCode, Reject};
 use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::{DAY, Limits};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::support::heard::{all, start, told};
+use crate::support::rooms::{CHAT, HOME, ROOM, SYSTEM};
 use crate::support::world::World;
-
-const ROOM: &str = "investigation:1";
-const HOME: &str = "user:ana";
-const CHAT: &str = "chat:1";
-const SYSTEM: &str = "system:all";
 
 const HOUR: u64 = DAY / 24;
 
@@ -34,25 +31,9 @@ const ENDINGS: [(&str, Ending); 5] = [
     }),
 ];
 
-/// The places from `first` to `last`.
-fn all(first: u64, last: u64) -> Vec<u64> {
-    (first..=last).collect()
-}
-
-/// Where the frame says that the messages begin, and whether something was made up for.
-fn start(frame: &Value) -> (u64, Option<bool>) {
-    let data = &frame["data"];
-    (data["seq"].as_u64().unwrap(), data.get("recovered").map(|recovered| recovered.as_bool().unwrap()))
-}
-
 /// What the welcome says.
 fn welcome(world: &mut World, conn: ConnId) -> (u64, Option<bool>) {
     start(&world.frames(conn)[0])
-}
-
-/// What `subscribed` said, each time.
-fn told(world: &mut World, conn: ConnId) -> Vec<(u64, Option<bool>)> {
-    world.frames(conn).iter().filter(|frame| frame["type"] == "subscribed").map(start).collect()
 }
 
 /// Opens a socket of that device and lets everything happen.

@@ -4,26 +4,9 @@ use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
 use serde_json::json;
 
+use crate::support::heard::{all, errors};
+use crate::support::rooms::{HOME, ROOM, paged};
 use crate::support::world::World;
-
-const ROOM: &str = "investigation:1";
-const HOME: &str = "user:ana";
-
-/// The places from `first` to `last`.
-fn all(first: u64, last: u64) -> Vec<u64> {
-    (first..=last).collect()
-}
-
-/// Pages of three messages.
-fn paged() -> Limits {
-    Limits { page_messages: 3, ..Limits::default() }
-}
-
-/// What `error` said, each time.
-fn errors(world: &mut World, conn: ConnId) -> Vec<String> {
-    let frames = world.frames(conn).into_iter().filter(|frame| frame["type"] == "error");
-    frames.map(|frame| frame["data"]["code"].as_str().unwrap().to_owned()).collect()
-}
 
 /// A general connection of ana's that confirms what it gets.
 fn confirming(world: &mut World) -> ConnId {

@@ -9,10 +9,9 @@ use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
 use serde_json::{Value, json};
 
-use crate::support::random::Random;
+use crate::support::random::{Random, each_seed};
+use crate::support::rooms::CHAT;
 use crate::support::world::World;
-
-const CHAT: &str = "chat:s";
 
 /// What the welcome says of who is present.
 fn welcomed(world: &mut World, conn: ConnId) -> Value {
@@ -442,12 +441,5 @@ fn simulate(seed: u64) {
 
 #[test]
 fn watchers_know_the_truth_whatever_happens() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    if let Some(seed) = number("SIMULATION_SEED") {
-        return simulate(seed);
-    }
-    for seed in 0..number("SIMULATION_SEEDS").unwrap_or(300) {
-        let result = std::panic::catch_unwind(|| simulate(seed));
-        assert!(result.is_ok(), "SIMULATION_SEED={seed} shows it");
-    }
+    each_seed(300, simulate);
 }

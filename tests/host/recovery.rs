@@ -1,58 +1,19 @@
 //! What was missed is made up for: by cursors, in pages, whatever happens meanwhile.
 
 use cidadao_realtime::code::Reject;
-use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::{DAY, Limits};
 use cidadao_realtime::link::Call;
 use cidadao_realtime::room::Failure;
 use cidadao_realtime::sql::Sql;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::world::{Flight, World};
-
-const ROOM: &str = "investigation:1";
-const HOME: &str = "user:ana";
+use crate::support::flights::{delivers, step};
+use crate::support::heard::{all, errors, start, told};
+use crate::support::rooms::{HOME, ROOM, paged};
+use crate::support::world::World;
 
 fn reads(call: &Call) -> bool {
     matches!(call, Call::Read { .. })
-}
-
-fn delivers(call: &Call) -> bool {
-    matches!(call, Call::Deliver(_))
-}
-
-/// The places from `first` to `last`.
-fn all(first: u64, last: u64) -> Vec<u64> {
-    (first..=last).collect()
-}
-
-/// Pages of three messages.
-fn paged() -> Limits {
-    Limits { page_messages: 3, ..Limits::default() }
-}
-
-/// Where the frame says that the messages begin, and whether something was made up for.
-fn start(frame: &Value) -> (u64, Option<bool>) {
-    let data = &frame["data"];
-    assert_eq!(data["epoch"].as_str().map(str::len), Some(16), "{frame}");
-    (data["seq"].as_u64().unwrap(), data.get("recovered").map(|recovered| recovered.as_bool().unwrap()))
-}
-
-/// What `subscribed` said, each time.
-fn told(world: &mut World, conn: ConnId) -> Vec<(u64, Option<bool>)> {
-    world.frames(conn).iter().filter(|frame| frame["type"] == "subscribed").map(start).collect()
-}
-
-/// What `error` said, each time.
-fn errors(world: &mut World, conn: ConnId) -> Vec<String> {
-    let frames = world.frames(conn).into_iter().filter(|frame| frame["type"] == "error");
-    frames.map(|frame| frame["data"]["code"].as_str().unwrap().to_owned()).collect()
-}
-
-/// Lets the one flight go on that fits.
-fn step(world: &mut World, fits: impl Fn(&Flight) -> bool) {
-    let place = world.flights().position(fits).expect("no such flight");
-    world.step(place);
 }
 
 #[test]

@@ -6,9 +6,9 @@ use cidadao_realtime::limits::Limits;
 use cidadao_realtime::room::{Counts, Failure, Taken};
 use serde_json::{Value, json};
 
+use crate::support::heard::refused;
+use crate::support::rooms::ROOM;
 use crate::support::world::World;
-
-const ROOM: &str = "investigation:1";
 
 /// What a program switches on.
 fn error(frame: &Value) -> (&str, bool) {
@@ -18,14 +18,6 @@ fn error(frame: &Value) -> (&str, bool) {
 
 fn places(taken: &[Taken]) -> Vec<(u64, bool)> {
     taken.iter().map(|taken| (taken.seq.unwrap().0, taken.duplicate)).collect()
-}
-
-fn refused(failure: Result<Vec<Taken>, Failure>) -> Reject {
-    match failure {
-        Err(Failure::Refused(refusal)) => refusal.reject,
-        Err(Failure::Broken(error)) => panic!("{error}"),
-        Ok(taken) => panic!("{taken:?}"),
-    }
 }
 
 #[test]

@@ -6,17 +6,14 @@ use cidadao_realtime::code::{CloseCode, Reject};
 use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
 use cidadao_realtime::sql::Sql;
-use jwt_compact::alg::{Hs256, Hs256Key};
-use jwt_compact::{AlgorithmExt, Claims, Header};
 use serde_json::{Value, json};
 
-use crate::support::sessions::{CHAT, code, described, dismiss, invite, owner, refused, rename, service, stored, user};
+use crate::support::heard::refused;
+use crate::support::rooms::CHAT;
+use crate::support::sessions::{code, described, dismiss, invite, owner, rename, service, stored, user, world};
 use crate::support::sql::Sqlite;
-use crate::support::world::{SECRET, World};
-
-fn world() -> World {
-    World::with_owners(Limits::default())
-}
+use crate::support::tokens::{NEVER, signed};
+use crate::support::world::World;
 
 /// Whether that socket was refused, and the connection is counted no more.
 fn turned_away(world: &mut World, conn: ConnId, name: &str) -> bool {
@@ -28,10 +25,9 @@ fn turned_away(world: &mut World, conn: ConnId, name: &str) -> bool {
         && counted == [0]
 }
 
+/// A token of bia's, with these claims besides.
 fn token(claims: &Value) -> String {
-    let mut all = json!({"sub": "bia", "type": "access", "exp": 4_000_000_000_u64});
-    all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
-    Hs256.token(&Header::empty(), &Claims::new(all), &Hs256Key::new(SECRET)).unwrap()
+    signed("bia", NEVER, claims)
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use cidadao_realtime::limits::Limits;
 
 use crate::support::people::{Habit, People};
-use crate::support::random::Random;
+use crate::support::random::{Random, each_seed};
 
 /// How many schedules there are, and how long each is.
 const SEEDS: u64 = 1_000;
@@ -57,15 +57,7 @@ fn simulate(seed: u64, limits: &Limits) {
 }
 
 fn all(limits: &Limits) {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    if let Some(seed) = number("SIMULATION_SEED") {
-        return simulate(seed, limits);
-    }
-    for seed in 0..number("SIMULATION_SEEDS").unwrap_or(SEEDS) {
-        let limits = limits.clone();
-        let result = std::panic::catch_unwind(|| simulate(seed, &limits));
-        assert!(result.is_ok(), "SIMULATION_SEED={seed} shows it");
-    }
+    each_seed(SEEDS, |seed| simulate(seed, limits));
 }
 
 #[test]

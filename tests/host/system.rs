@@ -2,17 +2,11 @@
 
 use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
-use cidadao_realtime::link::Call;
 use serde_json::json;
 
+use crate::support::flights::follows;
+use crate::support::rooms::{ROOM, SYSTEM};
 use crate::support::world::World;
-
-const SYSTEM: &str = "system:all";
-const ROOM: &str = "investigation:1";
-
-fn follows(call: &Call) -> bool {
-    matches!(call, Call::Follow { .. })
-}
 
 /// A window of 20 ms even for two sockets.
 fn slow() -> Limits {

@@ -4,9 +4,8 @@ use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
 use serde_json::{Value, json};
 
+use crate::support::rooms::CHAT;
 use crate::support::world::World;
-
-const CHAT: &str = "chat:s";
 
 /// A chat with these users.
 fn chat(world: &mut World, users: &[&str]) -> Vec<ConnId> {

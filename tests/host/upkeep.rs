@@ -1,18 +1,11 @@
 //! What a room keeps of its members and followers, what that costs, and that it goes.
 
 use cidadao_realtime::limits::{DAY, Limits};
-use cidadao_realtime::link::Call;
 use serde_json::json;
 
+use crate::support::flights::delivers;
+use crate::support::rooms::{HOME, ROOM, SYSTEM};
 use crate::support::world::World;
-
-const ROOM: &str = "investigation:1";
-const HOME: &str = "user:ana";
-const SYSTEM: &str = "system:all";
-
-fn delivers(call: &Call) -> bool {
-    matches!(call, Call::Deliver(_))
-}
 
 #[test]
 fn a_message_is_counted_where_it_is_at_every_stage() {

@@ -4,12 +4,10 @@ use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::{DAY, Limits};
 use serde_json::{Value, json};
 
-use crate::support::files::{FRAME, ROOM, about, data, leftovers, pdf, send, sha256, told};
+use crate::support::chats::ROOM;
+use crate::support::files::{FRAME, about, leftovers, pdf, send, sha256, told};
+use crate::support::heard::{data, errors};
 use crate::support::world::World;
-
-fn codes(world: &mut World, conn: ConnId) -> Vec<String> {
-    data(world, conn, "error").iter().map(|error| error["code"].as_str().unwrap().to_owned()).collect()
-}
 
 #[test]
 fn a_file_arrives_and_everybody_hears_of_it() {
@@ -166,12 +164,12 @@ fn what_a_file_is_said_to_be_must_be_so() {
     }
     assert_eq!(world.logged(ROOM), Vec::<u64>::new());
     assert_eq!(world.announce(ana, "f", &json!({"name": "x", "size": 1, "content_type": "text/html"})), None);
-    assert_eq!(codes(&mut world, ana), ["FILE_TYPE_NOT_ALLOWED"]);
+    assert_eq!(errors(&mut world, ana), ["FILE_TYPE_NOT_ALLOWED"]);
     let early = [html, vec![b' '; 2 * FRAME]].concat();
     let about = json!({"name": "x", "size": early.len(), "content_type": "text/plain"});
     let (handle, _) = world.announce(ana, "g", &about).unwrap();
     world.send_part(ana, handle, 0, &early[..FRAME]);
-    assert_eq!(codes(&mut world, ana), ["FILE_TYPE_NOT_ALLOWED"], "the first frame tells");
+    assert_eq!(errors(&mut world, ana), ["FILE_TYPE_NOT_ALLOWED"], "the first frame tells");
     assert_eq!(leftovers(&mut world), [0, 0, 0]);
 }
 
@@ -182,21 +180,21 @@ fn an_id_is_one_user_s_and_one_file_s() {
     let (handle, _) = world.announce(ana, "f", &about(&bytes)).unwrap();
     let taken = |world: &mut World, conn, data: &Value| {
         assert_eq!(world.announce(conn, "f", data), None);
-        codes(world, conn).remove(0)
+        errors(world, conn).remove(0)
     };
     assert_eq!(taken(&mut world, bia, &about(&bytes)), "ID_TAKEN");
     assert_eq!(taken(&mut world, ana, &about(&pdf(901))), "INVALID_FILE");
     world.send_part(bia, handle, 0, &bytes);
-    assert_eq!(codes(&mut world, bia), ["INVALID_FILE"], "a handle is good on one connection");
+    assert_eq!(errors(&mut world, bia), ["INVALID_FILE"], "a handle is good on one connection");
     world.send(bia, &json!({"type": "upload_abort", "data": {"file_id": "f"}}));
-    assert_eq!(codes(&mut world, bia), ["FORBIDDEN"]);
+    assert_eq!(errors(&mut world, bia), ["FORBIDDEN"]);
     world.send_part(ana, handle, 0, &bytes);
     world.drain();
     assert_eq!(taken(&mut world, bia, &about(&bytes)), "ID_TAKEN");
     assert_eq!(taken(&mut world, ana, &about(&pdf(901))), "INVALID_FILE");
     world.publish(ROOM, &json!({"type": "news", "id": "m"})).unwrap();
     assert_eq!(world.announce(ana, "m", &about(&bytes)), None);
-    assert_eq!(codes(&mut world, ana), ["ID_TAKEN"]);
+    assert_eq!(errors(&mut world, ana), ["ID_TAKEN"]);
     assert_eq!(world.fetch(ROOM, "f"), Some(bytes));
 }
 
@@ -208,7 +206,7 @@ fn the_newest_connection_sends_and_the_older_does_not() {
     world.send_part(old, handle, 0, &bytes[..300]);
     assert_eq!(world.announce(new, "f", &about(&bytes)), Some((handle, 300)));
     world.send_part(old, handle, 300, &bytes[300..]);
-    assert_eq!(codes(&mut world, old), ["INVALID_FILE"]);
+    assert_eq!(errors(&mut world, old), ["INVALID_FILE"]);
     world.evict(ROOM);
     world.send_part(new, handle, 300, &bytes[300..]);
     world.drain();
@@ -236,7 +234,7 @@ fn an_upload_that_is_given_up_leaves_nothing_however_far_it_was() {
         world.drain();
         assert_eq!(world.fetch(ROOM, "f"), Some(bytes), "the id is free again");
         world.send(ana, &json!({"type": "upload_abort", "data": {"file_id": "f"}}));
-        assert_eq!(codes(&mut world, ana), ["NOT_FOUND"], "it has arrived");
+        assert_eq!(errors(&mut world, ana), ["NOT_FOUND"], "it has arrived");
     }
 }
 
@@ -247,12 +245,12 @@ fn a_bucket_that_is_down_is_tried_again_and_then_its_sender_is_told() {
     world.bucket.down = true;
     send(&mut world, ana, "f", &bytes);
     world.pass(10_000);
-    assert_eq!(codes(&mut world, ana), Vec::<String>::new(), "it may come back");
+    assert_eq!(errors(&mut world, ana), Vec::<String>::new(), "it may come back");
     world.pass(60_000);
     let error = data(&mut world, ana, "error").remove(0);
     assert_eq!((&error["code"], &error["file_id"]), (&json!("FILES_UNAVAILABLE"), &json!("f")));
     world.pass(3_600_000);
-    assert_eq!((world.errands(), codes(&mut world, ana)), (0, Vec::new()), "nobody tries any more");
+    assert_eq!((world.errands(), errors(&mut world, ana)), (0, Vec::new()), "nobody tries any more");
     world.bucket.down = false;
     assert_eq!(world.announce(ana, "f", &about(&bytes)).map(|(_, offset)| offset), Some(900), "not one byte again");
     world.drain();
@@ -311,7 +309,7 @@ fn uploads_are_bounded_by_connection_by_room_and_in_all() {
     let (ana, bia) = (world.join(ROOM, "ana"), world.join(ROOM, "bia"));
     let begin = |world: &mut World, conn, id: &str| world.announce(conn, id, &about(&pdf(900))).is_some();
     assert_eq!([1, 2, 3, 4].map(|n| begin(&mut world, ana, &format!("a{n}"))), [true, true, true, false]);
-    assert_eq!(codes(&mut world, ana), ["TOO_MANY_FILES"]);
+    assert_eq!(errors(&mut world, ana), ["TOO_MANY_FILES"]);
     assert_eq!([1, 2].map(|n| begin(&mut world, bia, &format!("b{n}"))), [true, false], "the room is full");
     world.pass(1);
     world.leave(ana);
@@ -319,7 +317,7 @@ fn uploads_are_bounded_by_connection_by_room_and_in_all() {
     assert!(leftovers(&mut world)[0] <= 5, "who waits gives way");
     let ana = world.join(ROOM, "ana");
     assert_eq!(world.announce(ana, "large", &about(&pdf(9_000))), None, "no room for its bytes");
-    assert_eq!(codes(&mut world, ana), ["TOO_MANY_FILES"]);
+    assert_eq!(errors(&mut world, ana), ["TOO_MANY_FILES"]);
 }
 
 #[test]
@@ -327,13 +325,13 @@ fn only_small_frames_count_as_too_fast() {
     let mut world = World::new(Limits { message_burst: 3, byte_burst: 1_000, ..Limits::default() });
     let (ana, bytes) = (world.join(ROOM, "ana"), pdf(20 * FRAME));
     send(&mut world, ana, "f", &bytes);
-    assert_eq!(codes(&mut world, ana), Vec::<String>::new());
+    assert_eq!(errors(&mut world, ana), Vec::<String>::new());
     world.drain();
     assert_eq!(world.fetch(ROOM, "f"), Some(bytes.clone()));
     world.pass(1_000);
     let (handle, _) = world.announce(ana, "g", &about(&bytes)).unwrap();
     (0..5_usize).for_each(|n| world.send_part(ana, handle, n as u64 * 100, &bytes[n * 100..][..100]));
-    assert_eq!(codes(&mut world, ana)[0], "RATE_LIMIT");
+    assert_eq!(errors(&mut world, ana)[0], "RATE_LIMIT");
 }
 
 #[test]
@@ -343,11 +341,11 @@ fn a_worker_without_a_bucket_and_other_rooms_take_no_files() {
     world.send(other, &json!({"type": "upload", "id": "f", "data": about(&pdf(9))}));
     world.send(other, &json!({"type": "upload_abort", "data": {"file_id": "f"}}));
     world.send_binary(other);
-    assert_eq!(codes(&mut world, other), ["UNKNOWN_TYPE", "UNKNOWN_TYPE", "BINARY_NOT_SUPPORTED"]);
+    assert_eq!(errors(&mut world, other), ["UNKNOWN_TYPE", "UNKNOWN_TYPE", "BINARY_NOT_SUPPORTED"]);
     let mut world = World::without_files();
     let ana = world.join(ROOM, "ana");
     assert_eq!(world.announce(ana, "f", &about(&pdf(9))), None);
-    assert_eq!(codes(&mut world, ana), ["FILES_UNAVAILABLE"]);
+    assert_eq!(errors(&mut world, ana), ["FILES_UNAVAILABLE"]);
 }
 
 #[test]

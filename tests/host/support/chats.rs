@@ -3,10 +3,12 @@
 use cidadao_realtime::id::{ConnId, Id};
 use serde_json::{Value, json};
 
+use super::heard::single;
+use super::rooms::CHAT;
 use super::world::World;
 
 /// The chat of most tests.
-pub(crate) const ROOM: &str = "chat:s";
+pub(crate) const ROOM: &str = CHAT;
 
 /// A world with an agent of the backend's kind.
 pub(crate) fn world() -> World {
@@ -58,15 +60,6 @@ pub(crate) fn told(world: &mut World, conn: ConnId, types: &[&str]) -> Vec<(Stri
     frames.map(|frame| (frame["type"].as_str().unwrap().to_owned(), frame["data"].clone())).collect()
 }
 
-/// Frames, with those of a batch one by one.
-pub(crate) fn single(frames: Vec<Value>) -> Vec<Value> {
-    let split = |frame: Value| match frame["messages"].as_array() {
-        Some(messages) => messages.clone(),
-        None => vec![frame],
-    };
-    frames.into_iter().flat_map(split).collect()
-}
-
 /// How answers ended that a client was told of: status and content.
 pub(crate) fn ends(world: &mut World, conn: ConnId) -> Vec<(String, String)> {
     let texts = |data: &Value| ["status", "content"].map(|name| data[name].as_str().unwrap().to_owned()).into();
@@ -87,12 +80,6 @@ pub(crate) fn chunks(world: &mut World, conn: ConnId) -> Vec<(bool, String)> {
 /// The one answer of a chat, completed.
 pub(crate) fn answered(answer: &Id, text: &str) -> Vec<Shown> {
     vec![Shown { id: answer.to_string(), text: text.to_owned(), status: "completed".to_owned() }]
-}
-
-/// The codes of the errors that a client was told of.
-pub(crate) fn errors(world: &mut World, conn: ConnId) -> Vec<String> {
-    let errors = told(world, conn, &["error"]);
-    errors.iter().map(|(_, data)| data["code"].as_str().unwrap().to_owned()).collect()
 }
 
 /// An answer as a client shows it.

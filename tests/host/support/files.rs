@@ -6,9 +6,9 @@ use cidadao_realtime::id::ConnId;
 use cidadao_realtime::room::{Failure, Permit, Place};
 use serde_json::{Value, json};
 
+use super::rooms::CHAT;
 use super::world::World;
 
-pub(crate) const ROOM: &str = "chat:s";
 pub(crate) const FRAME: usize = 256 << 10;
 
 /// A PDF of so many bytes, no two parts of which are the same.
@@ -57,18 +57,10 @@ pub(crate) fn send(world: &mut World, conn: ConnId, id: &str, bytes: &[u8]) {
     }
 }
 
-pub(crate) fn of_type(frames: &[Value], kind: &str) -> Vec<Value> {
-    frames.iter().filter(|frame| frame["type"] == kind).map(|frame| frame["data"].clone()).collect()
-}
-
-pub(crate) fn data(world: &mut World, conn: ConnId, kind: &str) -> Vec<Value> {
-    of_type(&world.frames(conn), kind)
-}
-
 /// How often the room's log tells of a file.
 pub(crate) fn told(world: &mut World, id: &str) -> usize {
-    let epoch = world.epoch(ROOM);
-    let late = world.resume(ROOM, "late", &epoch, 0);
+    let epoch = world.epoch(CHAT);
+    let late = world.resume(CHAT, "late", &epoch, 0);
     world.pass(1_000);
     let frames = world.frames(late);
     world.leave(late);
@@ -78,5 +70,5 @@ pub(crate) fn told(world: &mut World, id: &str) -> usize {
 /// What a chat keeps of files that are not there.
 pub(crate) fn leftovers(world: &mut World) -> Vec<u64> {
     let tables = ["uploads", "discards", "sqlite_schema WHERE name GLOB 'upload_*'"];
-    tables.iter().flat_map(|table| world.sql(ROOM).numbers(&format!("SELECT count(*) FROM {table}"))).collect()
+    tables.iter().flat_map(|table| world.sql(CHAT).numbers(&format!("SELECT count(*) FROM {table}"))).collect()
 }

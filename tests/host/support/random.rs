@@ -1,5 +1,7 @@
 //! Chance that can be repeated.
 
+use std::panic::{RefUnwindSafe, catch_unwind};
+
 /// SplitMix64: good enough to draw schedules, and the same everywhere.
 pub(crate) struct Random(u64);
 
@@ -23,5 +25,16 @@ impl Random {
     /// One of these.
     pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         from.get(self.below(from.len() as u64) as usize)
+    }
+}
+
+/// Runs the schedule of `SIMULATION_SEED` alone, or as many as `SIMULATION_SEEDS` says, or `count`.
+pub(crate) fn each_seed(count: u64, simulate: impl Fn(u64) + RefUnwindSafe) {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    if let Some(seed) = number("SIMULATION_SEED") {
+        return simulate(seed);
+    }
+    for seed in 0..number("SIMULATION_SEEDS").unwrap_or(count) {
+        assert!(catch_unwind(|| simulate(seed)).is_ok(), "SIMULATION_SEED={seed} shows it");
     }
 }

@@ -2,15 +2,18 @@
 
 use cidadao_realtime::asker::Asker;
 use cidadao_realtime::chat_session::{Act, Title};
-use cidadao_realtime::code::Reject;
 use cidadao_realtime::id::ConnId;
-use cidadao_realtime::room::Failure;
+use cidadao_realtime::limits::Limits;
 use cidadao_realtime::sql::{Sql, Value as Column};
 use serde_json::{Value, json};
 
+use super::rooms::CHAT;
 use super::world::World;
 
-pub(crate) const CHAT: &str = "chat:s";
+/// A world whose chat sessions have owners.
+pub(crate) fn world() -> World {
+    World::with_owners(Limits::default())
+}
 
 /// Somebody whose token names no rooms.
 pub(crate) fn user(name: &str) -> Asker {
@@ -31,13 +34,6 @@ pub(crate) fn dismiss(name: &str) -> Act {
 
 pub(crate) fn rename(title: &str) -> Act {
     Act::Rename(Title::parse(json!({ "title": title }).to_string().as_bytes()).unwrap())
-}
-
-pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, Failure>) -> Reject {
-    match result {
-        Err(Failure::Refused(refusal)) => refusal.reject,
-        other => panic!("{other:?}"),
-    }
 }
 
 /// What somebody is told of the session.

@@ -6,6 +6,7 @@ use cidadao_realtime::id::ConnId;
 use serde_json::{Value, json};
 
 use super::chats::{ROOM, Screen};
+use super::heard::single;
 use super::world::World;
 
 /// What a client does to be sent what it missed.
@@ -102,7 +103,7 @@ impl Talker {
     /// Reads what came.
     pub(crate) fn listen(&mut self, world: &mut World, truth: &mut Truth) {
         let Some(conn) = self.conn else { return };
-        let frames = super::chats::single(world.frames(conn));
+        let frames = single(world.frames(conn));
         let arrived = if self.cut { &[] } else { &frames[..] };
         arrived.iter().for_each(|frame| self.read(frame, truth));
         if !world.is_open(conn) {

@@ -26,6 +26,7 @@ use uuid::Uuid;
 
 use self::agents::Agents;
 use super::sql::Sqlite;
+use super::tokens::SECRET;
 
 /// How long a room that failed is left alone, in milliseconds.
 const RECOVERY: u64 = 1_000;
@@ -33,9 +34,6 @@ const RECOVERY: u64 = 1_000;
 /// A world in which nothing happens for so long, in milliseconds, has come to rest: rooms still look once a day for what
 /// is too old.
 const REST: u64 = DAY / 2;
-
-/// What tokens are signed with.
-pub(crate) const SECRET: &str = "a secret of the simulated world, long enough";
 
 /// More steps than any scenario takes: who gets here runs in circles.
 const ENDLESS: usize = 10_000;

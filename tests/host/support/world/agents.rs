@@ -11,6 +11,7 @@ use cidadao_realtime::turn::{Heard, Input};
 use serde_json::{Value, json};
 
 use super::super::sql::Sqlite;
+use super::super::tokens::SECRET;
 use super::{Failure, Room, Turn, World};
 
 /// All requests to agents.
@@ -55,7 +56,7 @@ impl World {
     pub(crate) fn set(&mut self, settings: &[(&str, &str)]) {
         let value = |name: &str| settings.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
         let parsed =
-            Config::parse(|name| (name == "JWT_SECRET_KEY").then(|| super::SECRET.to_owned()).or_else(|| value(name)));
+            Config::parse(|name| (name == "JWT_SECRET_KEY").then(|| SECRET.to_owned()).or_else(|| value(name)));
         assert_eq!(parsed.problems, Vec::<String>::new());
         let set = |name: &str, to: u64, before: u64| if value(name).is_some() { to } else { before };
         let (new, old) = (&parsed.limits, &self.config.limits);
