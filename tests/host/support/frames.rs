@@ -26,11 +26,11 @@ pub(crate) fn moment() -> Moment {
     Moment::new(Millis(all["now"].as_u64().unwrap()), random.to_be_bytes())
 }
 
-pub(crate) fn number(data: &Value, field: &str) -> u64 {
+fn number(data: &Value, field: &str) -> u64 {
     data[field].as_u64().unwrap_or_else(|| panic!("no number {field} in {data}"))
 }
 
-pub(crate) fn sentence(data: &Value, field: &str) -> &'static str {
+fn sentence(data: &Value, field: &str) -> &'static str {
     text(data, field).to_owned().leak()
 }
 
@@ -57,13 +57,13 @@ pub(crate) fn encode(kind: &str, data: &Value) -> String {
     frame.encode(&mut moment)
 }
 
-pub(crate) fn ack(data: &Value, moment: &mut Moment) -> String {
+fn ack(data: &Value, moment: &mut Moment) -> String {
     let (id, room) = (&parsed::<Id>(data, "id"), &parsed::<RoomName>(data, "room"));
     let (seq, duplicate) = (Seq(number(data, "seq")), data["duplicate"] == true);
     ServerFrame::Ack { id, room, seq, duplicate }.encode(moment)
 }
 
-pub(crate) fn welcome(kind: &str, data: &Value, moment: &mut Moment) -> String {
+fn welcome(kind: &str, data: &Value, moment: &mut Moment) -> String {
     let (room, start) = (&parsed::<RoomName>(data, "room"), start(data));
     let connection_id = ConnId(parsed(data, "connection_id"));
     let presence = data.get("presence").map(crowd);
@@ -99,12 +99,12 @@ pub(crate) fn welcome(kind: &str, data: &Value, moment: &mut Moment) -> String {
 }
 
 /// These users, each with what it shows.
-pub(crate) fn users(list: &Value) -> impl Iterator<Item = (Id, Option<String>)> {
+fn users(list: &Value) -> impl Iterator<Item = (Id, Option<String>)> {
     let users = list.as_array().into_iter().flatten();
     users.map(|user| (parsed(user, "user_id"), user.get("state").map(Value::to_string)))
 }
 
-pub(crate) fn crowd(data: &Value) -> Crowd {
+fn crowd(data: &Value) -> Crowd {
     match data.get("users") {
         Some(list) => Crowd::named(users(list).collect()),
         None => Crowd::counted(number(data, "count") as usize),
@@ -112,7 +112,7 @@ pub(crate) fn crowd(data: &Value) -> Crowd {
 }
 
 /// Everything, or what is different from before: then others are there, of whom nothing is said.
-pub(crate) fn presence(data: &Value, moment: &mut Moment) -> String {
+fn presence(data: &Value, moment: &mut Moment) -> String {
     let room = &parsed::<RoomName>(data, "room");
     let lists = ["joined", "updated"].map(|list| users(&data[list]).collect::<Vec<_>>());
     let left: Vec<Id> = from_value(data["left"].clone()).unwrap_or_default();
@@ -128,7 +128,7 @@ pub(crate) fn presence(data: &Value, moment: &mut Moment) -> String {
     ServerFrame::Presence { room, news: Crowd::named(now).since(&Crowd::named(before)) }.encode(moment)
 }
 
-pub(crate) fn subscription(kind: &str, data: &Value, moment: &mut Moment) -> String {
+fn subscription(kind: &str, data: &Value, moment: &mut Moment) -> String {
     let room = &parsed::<RoomName>(data, "room");
     let topic = Topic::from(room);
     match kind {
@@ -140,7 +140,7 @@ pub(crate) fn subscription(kind: &str, data: &Value, moment: &mut Moment) -> Str
     ServerFrame::Subscribed { topic, message, room, start }.encode(moment)
 }
 
-pub(crate) fn upload(kind: &str, data: &Value, moment: &mut Moment) -> String {
+fn upload(kind: &str, data: &Value, moment: &mut Moment) -> String {
     let file_id = &parsed::<Id>(data, "file_id");
     let size = || number(data, "size");
     let owned = |field: &str| text(data, field).to_owned();
@@ -165,11 +165,11 @@ pub(crate) fn upload(kind: &str, data: &Value, moment: &mut Moment) -> String {
     frame.encode(moment)
 }
 
-pub(crate) fn start(data: &Value) -> Start {
+fn start(data: &Value) -> Start {
     Start { epoch: parsed(data, "epoch"), seq: Seq(number(data, "seq")), recovered: data["recovered"].as_bool() }
 }
 
-pub(crate) fn error(data: &Value, moment: &mut Moment) -> String {
+fn error(data: &Value, moment: &mut Moment) -> String {
     let refusal = refusal(data);
     let named = |field: &str| data[field].as_str().map(|id| id.parse::<Id>().unwrap());
     let (file, original) = (named("file_id"), named("original_id"));

@@ -205,7 +205,7 @@ impl People {
         let Some(place) = self.one(random, confirms) else { return };
         let (person, world) = (&self.people[place], &mut self.world);
         for (room, ledger) in &person.ledgers {
-            world.send(person.conn.unwrap(), &json!({"type": "ack", "data": {"room": room, "seq": ledger.last}}));
+            world.ack(person.conn.unwrap(), room, ledger.last);
         }
     }
 
@@ -303,7 +303,7 @@ impl People {
         self.subscribe(place);
         for (room, ledger) in self.people[place].ledgers.iter().filter(|_| self.people[place].habit == Habit::Confirms)
         {
-            self.world.send(conn, &json!({"type": "ack", "data": {"room": room, "seq": ledger.last}}));
+            self.world.ack(conn, room, ledger.last);
         }
     }
 

@@ -8,6 +8,7 @@ use cidadao_realtime::files::{Complete, Offer};
 use cidadao_realtime::room::{Permit, Place};
 use cidadao_realtime::turn::{Errand, Outcome};
 
+use super::super::sessions::user;
 use super::*;
 
 /// A bucket that can be told to fail, and what rooms have asked it to do.
@@ -109,7 +110,7 @@ impl World {
 
     /// Asks, as the entry does, whether a file may come.
     pub(crate) fn admit(&mut self, room: &str, offer: &Offer) -> Result<Permit, Failure> {
-        let caller = caller(offer.user.as_str());
+        let caller = user(offer.user.as_str());
         self.turn(&name(room), |room, turn| room.admit_file(turn, &caller, offer))
     }
 
@@ -121,13 +122,13 @@ impl World {
         place: &Place,
         bytes: &[u8],
     ) -> Result<Complete, Failure> {
-        let (caller, seen) = (caller(offer.user.as_str()), self.put(&place.key, bytes.to_vec()));
+        let (caller, seen) = (user(offer.user.as_str()), self.put(&place.key, bytes.to_vec()));
         self.turn(&name(room), |room, turn| room.file_brought(turn, &caller, offer.clone(), place, &seen))
     }
 
     /// Where a file is, by what its room says.
     pub(crate) fn held(&mut self, room: &str, id: &str) -> Result<Held, Failure> {
-        self.held_for(room, &caller("ana"), id)
+        self.held_for(room, &user("ana"), id)
     }
 
     /// Where a file is, as somebody is told.
@@ -156,8 +157,4 @@ impl World {
         let frame = [&handle.to_be_bytes()[..], &offset.to_be_bytes(), bytes].concat();
         self.receive(conn, Input::ReceivedBinary(conn, frame));
     }
-}
-
-fn caller(user: &str) -> Asker {
-    Asker { user: user.parse().unwrap(), service: false, granted: false }
 }

@@ -166,10 +166,7 @@ impl World {
 
     /// Subscribes to what came after that message.
     pub(crate) fn subscribe_since(&mut self, conn: ConnId, room: &str, epoch: &str, since: u64) {
-        let room = name(room);
-        let field = format!("{}_id", room.kind().as_str());
-        let data = json!({field: room.id().as_str(), "epoch": epoch, "since": since});
-        self.send(conn, &json!({"type": "subscribe", "data": data}));
+        self.subscribe_after(conn, room, &json!({"epoch": epoch, "since": since}));
     }
 
     /// Confirms everything of a room up to that message.
