@@ -206,14 +206,16 @@ fn the_server_sends_exactly_these_bytes() {
     }
 }
 
-/// Writes the bytes into the file, which keeps its form.
+/// Writes the bytes into the file, which keeps its form, and is whole whenever another test reads it.
 fn update(all: &[(String, String)]) {
     let quoted = |text: &str| format!("\"bytes\": {}", json!(text));
     let mut file = std::fs::read_to_string(path("server-frames")).unwrap();
     for (old, new) in all.iter().filter(|(old, new)| old != new) {
         file = file.replacen(&quoted(old), &quoted(new), 1);
     }
-    std::fs::write(path("server-frames"), file).unwrap();
+    let new = path("server-frames").with_extension("new");
+    std::fs::write(&new, file).unwrap();
+    std::fs::rename(new, path("server-frames")).unwrap();
 }
 
 #[test]
