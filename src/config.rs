@@ -1,4 +1,4 @@
-//! The worker's settings, read once by a pure function; `tests/host/contract.rs` ties them to wrangler.toml and README.md.
+//! The worker's settings, read once by a pure function; a test ties them to wrangler.toml and the README.
 
 use std::ops::RangeInclusive;
 
