@@ -80,6 +80,11 @@ pub(crate) fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Ref
     Reject::InvalidFile.because(message)
 }
 
+/// What was on its way for too long.
+pub(crate) fn late() -> Refusal {
+    Reject::FilesUnavailable.because("The file took too long to arrive. Please send it again.")
+}
+
 fn not_taken(media_type: &str) -> Refusal {
     Reject::FileTypeNotAllowed.because(format!("Files of type {media_type} are not taken here."))
 }

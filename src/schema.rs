@@ -50,12 +50,12 @@ const SECOND: Version = Version {
         "CREATE TABLE session (one INTEGER PRIMARY KEY, owner TEXT, title TEXT, created INTEGER NOT NULL)",
         "CREATE TABLE participants (user TEXT PRIMARY KEY, since INTEGER NOT NULL, invited INTEGER NOT NULL) WITHOUT ROWID",
         // The files that are there, those under way (the parts of each are a table `upload_<n>`; see `uploads`), and what is
-        // to go from where files are kept.
+        // to go from where files are kept: at `due`, unless it is kept before, or (0) whatever happens.
         "CREATE TABLE files (id TEXT PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL, content_type TEXT NOT NULL,
             sha256 TEXT NOT NULL, user TEXT NOT NULL, seq INTEGER NOT NULL, place INTEGER NOT NULL) WITHOUT ROWID",
         "CREATE TABLE uploads (n INTEGER PRIMARY KEY, conn TEXT NOT NULL, since INTEGER NOT NULL, id TEXT NOT NULL,
             user TEXT NOT NULL, name TEXT NOT NULL, size INTEGER NOT NULL, content_type TEXT NOT NULL, sha256 TEXT)",
-        "CREATE TABLE discards (prefix TEXT PRIMARY KEY) WITHOUT ROWID",
+        "CREATE TABLE discards (prefix TEXT PRIMARY KEY, due INTEGER NOT NULL) WITHOUT ROWID",
     ],
 };
 

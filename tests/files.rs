@@ -15,7 +15,7 @@ use cidadao_realtime::files::Offer;
 use cidadao_realtime::files::discards::Discards;
 use cidadao_realtime::id::Epoch;
 use cidadao_realtime::limits::DAY;
-use cidadao_realtime::moment::Millis;
+use cidadao_realtime::moment::{Millis, Moment};
 use cidadao_realtime::room::{Permit, Place};
 use cidadao_realtime::sql::Sql;
 use support::files::{ROOM, about, data, leftovers, offer, pdf, place, send, sha256, told};
@@ -57,6 +57,8 @@ fn what_is_brought_and_is_not_what_was_offered_leaves_nothing_in_the_room() {
     let text = Offer { content_type: "text/plain".to_owned(), ..offer("ana", "f", &bytes) };
     assert_eq!(refused(world.bring(ROOM, &text, &at, &bytes)), Reject::FileTypeNotAllowed);
     assert_eq!((world.logged(ROOM), refused(world.held(ROOM, "f"))), (vec![], Reject::NotFound));
+    world.run_until_idle();
+    assert!(world.bucket.objects.is_empty(), "at once");
     assert_eq!(leftovers(&mut world), [0, 0, 0]);
 }
 
@@ -109,16 +111,22 @@ fn what_a_room_gives_up_goes_from_the_bucket_however_long_that_takes() {
 #[test]
 fn much_that_is_to_go_goes_a_little_at_a_time() {
     let (sql, now) = (Sqlite::default(), Millis(1_000));
-    sql.exec("CREATE TABLE discards (prefix TEXT PRIMARY KEY)", &[]).unwrap();
+    sql.exec("CREATE TABLE discards (prefix TEXT PRIMARY KEY, due INTEGER NOT NULL)", &[]).unwrap();
     let mut discards = Discards::open(sql, now).unwrap();
+    let mut drawn = 0_u128;
+    let mut draw = || {
+        drawn += 1_000;
+        drawn.to_be_bytes()
+    };
     (0..20).try_for_each(|n| discards.add(format!("k{n:02}"), now)).unwrap();
-    let first = discards.take(now);
-    assert_eq!((first.len(), discards.take(now).len()), (8, 0));
+    let mut take = |discards: &mut Discards<Sqlite>, at: Millis| discards.take(&mut Moment::new(at, draw())).unwrap();
+    let first = take(&mut discards, now);
+    assert_eq!((first.len(), take(&mut discards, now).len()), (8, 0));
     assert!(discards.deadline().unwrap() > now, "nothing wakes the room in vain");
-    discards.tried(&first[0], true, now).unwrap();
-    discards.tried(&first[1], false, now).unwrap();
-    assert_eq!(discards.take(now), ["k08", "k09"]);
+    discards.tried(&first[0].0, first[0].1, true, now).unwrap();
+    discards.tried(&first[1].0, first[1].1, false, now).unwrap();
+    assert_eq!(take(&mut discards, now).into_iter().map(|(prefix, _)| prefix).collect::<Vec<_>>(), ["k08", "k09"]);
     let late = discards.deadline().unwrap();
-    assert_eq!(discards.take(late).len(), 8, "of what nobody heard the end of is tried again");
+    assert_eq!(take(&mut discards, late).len(), 8, "of what nobody heard the end of is tried again");
     assert!(discards.deadline().unwrap() > late);
 }

@@ -82,7 +82,7 @@ impl World {
             return Outcome::Failed;
         }
         match errand {
-            Errand::Discard { prefix } => {
+            Errand::Discard { prefix, .. } => {
                 self.bucket.objects.retain(|key, _| !key.starts_with(prefix));
                 Outcome::Discarded
             }
@@ -122,7 +122,8 @@ impl World {
         bytes: &[u8],
     ) -> Result<Complete, Failure> {
         let (caller, seen) = (caller(offer.user.as_str()), self.put(&place.key, bytes.to_vec()));
-        self.turn(&name(room), |room, turn| room.file_brought(turn, &caller, offer.clone(), place, &seen))
+        let told = self.turn(&name(room), |room, turn| Ok(room.file_brought(turn, &caller, offer.clone(), place, &seen)?))?;
+        told.map_err(Failure::Refused)
     }
 
     /// Where a file is, by what its room says.
