@@ -113,6 +113,12 @@ impl World {
         self.turn(&name(room), |room, turn| room.admit_file(turn, &caller, offer))
     }
 
+    /// The same, with whatever is drawn from there on: an earlier admission that began there drew the same.
+    pub(crate) fn admit_drawing(&mut self, lot: u128, room: &str, offer: &Offer) -> Result<Permit, Failure> {
+        self.drawn = lot;
+        self.admit(room, offer)
+    }
+
     /// Says, as the entry does, that it has come.
     pub(crate) fn bring(
         &mut self,
