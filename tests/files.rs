@@ -343,6 +343,25 @@ fn an_upload_that_was_given_up_goes_as_soon_as_the_room_hears_that_it_landed_and
 }
 
 #[test]
+fn a_file_that_is_put_a_second_time_when_its_session_is_over_goes() {
+    let mut world = World::default();
+    let ana = world.join(ROOM, "ana");
+    send(&mut world, ana, "f", &pdf(900));
+    world.run_until_idle();
+    let key = keys(&world).remove(0);
+    world.obey(ROOM, &user("ana"), Act::Erase).unwrap();
+    world.run_until_idle();
+    assert_eq!(keys(&world), Vec::<String>::new(), "at once");
+    world.join(ROOM, "bia");
+    world.obey(ROOM, &user("bia"), Act::Erase).unwrap();
+    world.run_until_idle();
+    world.evict(ROOM);
+    world.put(&key, pdf(900));
+    world.drain();
+    assert_eq!((keys(&world), leftovers(&mut world)), (vec![], vec![0, 0, 0]), "whatever ended since");
+}
+
+#[test]
 fn files_on_their_way_over_http_are_bounded() {
     let mut world = World::new(Limits { puts_per_room: 2, ..Limits::default() });
     let (one, at) = coming(&mut world, "a");

@@ -287,21 +287,19 @@ impl<S: Sql> Room<S> {
         Ok(())
     }
 
-    /// What is to go from where files are kept when this life of the room ends: all that begins with these. What somebody
-    /// may be putting there goes once more when nobody can be at it.
+    /// What is to go from where files are kept when this life of the room ends: what there is now, and, when nobody can be
+    /// putting anything there any more, what has come since; and what earlier lives have left.
     pub(super) fn left_behind(&self, now: Millis) -> Vec<(String, Option<Millis>)> {
-        let all = self.config.files.then(|| (files::prefix(&self.name, self.marks.epoch()), None));
-        let whole = self.uploads.iter().filter(|(_, upload)| upload.is_whole());
-        let leaving = whole.map(|(n, upload)| (self.key_of(&upload.offer.id, n), Some(self.nobody_puts(now))));
-        self.discards.all().into_iter().chain(leaving).chain(all).collect()
+        if !self.config.files {
+            return self.discards.all();
+        }
+        let (life, all) = (files::life(&self.name, self.marks.epoch()), self.discards.all());
+        let earlier = all.into_iter().filter(|(prefix, _)| !prefix.starts_with(&life));
+        earlier.chain([(format!("{life}/"), None), (life.clone(), Some(self.nobody_puts(now)))]).collect()
     }
 
     /// Writes down what an earlier life of the room has left behind.
-    pub(super) fn leave_behind(
-        &mut self,
-        left: Vec<(String, Option<Millis>)>,
-        now: Millis,
-    ) -> Result<(), StoreError> {
+    pub(super) fn leave_behind(&mut self, left: Vec<(String, Option<Millis>)>, now: Millis) -> Result<(), StoreError> {
         left.into_iter().try_for_each(|(prefix, due)| match due {
             Some(due) => self.discards.await_until(prefix, due),
             None => self.discards.add(prefix, now),

@@ -128,7 +128,8 @@ impl World {
         bytes: &[u8],
     ) -> Result<Complete, Failure> {
         let (caller, seen) = (caller(offer.user.as_str()), self.put(&place.key, bytes.to_vec()));
-        let told = self.turn(&name(room), |room, turn| Ok(room.file_brought(turn, &caller, offer.clone(), place, &seen)?))?;
+        let told =
+            self.turn(&name(room), |room, turn| Ok(room.file_brought(turn, &caller, offer.clone(), place, &seen)?))?;
         told.map_err(Failure::Refused)
     }
 
