@@ -289,13 +289,22 @@ impl<S: Sql> Room<S> {
 
     /// What is to go from where files are kept when this life of the room ends: what there is now, and, when nobody can be
     /// putting anything there any more, what has come since; and what earlier lives have left.
-    pub(super) fn left_behind(&self, now: Millis) -> Vec<(String, Option<Millis>)> {
+    pub(super) fn left_behind(&mut self, now: Millis) -> Result<Vec<(String, Option<Millis>)>, StoreError> {
+        let all = self.discards.all();
         if !self.config.files {
-            return self.discards.all();
+            return Ok(all);
         }
-        let (life, all) = (files::life(&self.name, self.marks.epoch()), self.discards.all());
+        let late = self.may_put()?.then(|| self.nobody_puts(now));
+        let life = files::life(&self.name, self.marks.epoch());
         let earlier = all.into_iter().filter(|(prefix, _)| !prefix.starts_with(&life));
-        earlier.chain([(format!("{life}/"), None), (life.clone(), Some(self.nobody_puts(now)))]).collect()
+        let late = late.map(|due| (life.clone(), Some(due)));
+        Ok(earlier.chain([(format!("{life}/"), None)]).chain(late).collect())
+    }
+
+    /// Whether anybody may be putting a file: an errand may be at one that is here, too, since it may run twice.
+    fn may_put(&mut self) -> Result<bool, StoreError> {
+        let whole = self.uploads.iter().any(|(_, upload)| upload.is_whole());
+        Ok(whole || !self.discards.all().is_empty() || self.files.total()?.0 > 0)
     }
 
     /// Writes down what an earlier life of the room has left behind.

@@ -164,7 +164,7 @@ impl<S: Sql> Room<S> {
         }
         let sql = self.session.as_ref().ok_or_else(unknown)?.sql().clone();
         self.let_go(turn)?;
-        let files = self.left_behind(turn.moment.now);
+        let files = self.left_behind(turn.moment.now)?;
         schema::erase(&sql)?;
         let (name, config) = (self.name.clone(), self.config.clone());
         let fresh = Self::open(name, config, sql, Vec::new(), &[], &mut turn.moment)?;
