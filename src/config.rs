@@ -20,7 +20,7 @@ pub struct Setting {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 25] = [
+pub const SETTINGS: [Setting; 26] = [
     Setting { name: "AGENT_CONCURRENCY", default: "1", secret: false },
     Setting { name: "AGENT_KIND", default: "backend", secret: false },
     Setting { name: "AGENT_MODEL", default: "gpt-4o-mini", secret: false },
@@ -33,6 +33,7 @@ pub const SETTINGS: [Setting; 25] = [
     Setting { name: "CHAT_ACCESS", default: "owner", secret: false },
     Setting { name: "CHAT_MAX_CHARS", default: "1000", secret: false },
     Setting { name: "FILE_MAX_BYTES", default: "26214400", secret: false },
+    Setting { name: "FILE_PUT_TIMEOUT_MS", default: "3600000", secret: false },
     Setting { name: "FILE_TYPES", default: "PDF, pictures, texts, ZIP and office files", secret: false },
     Setting { name: "JWT_SECRET_KEY", default: "none: every token is refused", secret: true },
     Setting { name: "LOG_MAX_AGE_SECONDS", default: "604800", secret: false },
@@ -52,13 +53,14 @@ pub const SETTINGS: [Setting; 25] = [
 const SECOND: u64 = 1_000;
 
 /// The settings that are numbers: what each sets, how many of the limit's units are one of its own, what it may be.
-fn numbers(limits: &mut Limits) -> [(&'static str, &mut u64, u64, RangeInclusive<u64>); 15] {
+fn numbers(limits: &mut Limits) -> [(&'static str, &mut u64, u64, RangeInclusive<u64>); 16] {
     [
         ("AGENT_CONCURRENCY", &mut limits.answers_at_once, 1, 1..=16),
         ("AGENT_TIMEOUT_MS", &mut limits.agent_silence, 1, 1_000..=120_000),
         ("BATCH_WINDOW_MS", &mut limits.batch_window, 1, 0..=1_000),
         ("CHAT_MAX_CHARS", &mut limits.chat_chars, 1, 1..=100_000),
         ("FILE_MAX_BYTES", &mut limits.file_bytes, 1, 1..=104_857_600),
+        ("FILE_PUT_TIMEOUT_MS", &mut limits.put_time, 1, 1_000..=86_400_000),
         ("LOG_MAX_AGE_SECONDS", &mut limits.log_age, SECOND, 3_600..=31_536_000),
         ("LOG_MAX_BYTES", &mut limits.log_bytes, 1, 1_048_576..=8_589_934_592),
         ("LOG_MAX_MESSAGES", &mut limits.log_messages, 1, 100..=1_000_000),

@@ -80,6 +80,11 @@ pub(crate) fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Ref
     Reject::InvalidFile.because(message)
 }
 
+/// What was on its way for too long.
+pub(crate) fn late() -> Refusal {
+    Reject::FilesUnavailable.because("The file took too long to arrive. Please send it again.")
+}
+
 fn not_taken(media_type: &str) -> Refusal {
     Reject::FileTypeNotAllowed.because(format!("Files of type {media_type} are not taken here."))
 }
@@ -97,9 +102,9 @@ fn is_unfit(char: char) -> bool {
     char.is_control() || matches!(char, '/' | '\\' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Where all files of one life of a room are.
-pub fn prefix(room: &RoomName, epoch: Epoch) -> String {
-    format!("{room}/{epoch}/")
+/// How the keys of all files of one life of a room begin, and no others: an epoch is as long as any other.
+pub fn life(room: &RoomName, epoch: Epoch) -> String {
+    format!("{room}/{epoch}")
 }
 
 /// Where a file's bytes are: each attempt at it has a place of its own, so that what is there never changes.
@@ -271,6 +276,6 @@ mod tests {
     fn no_place_begins_another() {
         let (room, file): (RoomName, Id) = ("chat:s".parse().unwrap(), "f".parse().unwrap());
         assert_eq!(key(&room, Epoch(1), &file, 10), "chat:s/0000000000000001/f/0000000a");
-        assert!(key(&room, Epoch(1), &file, 10).starts_with(&prefix(&room, Epoch(1))));
+        assert!(key(&room, Epoch(1), &file, 10).starts_with(&life(&room, Epoch(1))));
     }
 }

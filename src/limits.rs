@@ -139,6 +139,11 @@ pub struct Limits {
     /// Bytes of a file from which on a frame does not count as too fast: 32 KiB. Smaller ones, but the last, count as any
     /// frame does: each is a row.
     pub upload_brisk_bytes: usize,
+    /// Milliseconds within which a file that comes over HTTP has to be here: 3,600,000, an hour. 25 MiB take 7 KB a second.
+    pub put_time: u64,
+    /// Files that may be on their way to one chat over HTTP: 1,000. Each is a row; one that breaks off counts for
+    /// [`Self::put_patience`].
+    pub puts_per_room: usize,
     /// Attempts to put a complete upload where files are kept, before its sender has to ask again: 6, over half a minute.
     pub store_attempts: u32,
     /// Messages that one call to a follower carries at most: 100.
@@ -214,6 +219,8 @@ impl Default for Limits {
             upload_window_bytes: 1 << 20,
             upload_frame_bytes: 256 << 10,
             upload_brisk_bytes: 32 << 10,
+            put_time: 3_600_000,
+            puts_per_room: 1_000,
             store_attempts: 6,
             messages_per_delivery: 100,
             delivery_bytes: 1 << 20,
@@ -229,6 +236,12 @@ impl Limits {
     pub fn answer_pause(&self, sockets: usize, answers: usize) -> u64 {
         let micros = (sockets.saturating_mul(answers) as u64).saturating_mul(self.send_micros);
         (4 * (micros / 1_000)).max(self.answer_pause)
+    }
+
+    /// Milliseconds after which nobody can be putting a file any more that was to come: its bytes are refused after
+    /// [`Self::put_time`], and where files are kept has as long again to be done with them.
+    pub const fn put_patience(&self) -> u64 {
+        self.put_time.saturating_mul(2)
     }
 
     /// The milliseconds over which the sockets of a room should spread their return: a deploy drops them all at once.

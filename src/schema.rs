@@ -16,7 +16,7 @@ struct Version {
 }
 
 /// What each version added. Only ever append to this list, once it is deployed.
-const VERSIONS: [Version; 2] = [FIRST, SECOND];
+const VERSIONS: [Version; 3] = [FIRST, SECOND, THIRD];
 
 const FIRST: Version = Version { chat: &[], all: &[
     // The log is a table `log_<n>` a segment; see `log`.
@@ -57,6 +57,12 @@ const SECOND: Version = Version {
             user TEXT NOT NULL, name TEXT NOT NULL, size INTEGER NOT NULL, content_type TEXT NOT NULL, sha256 TEXT)",
         "CREATE TABLE discards (prefix TEXT PRIMARY KEY) WITHOUT ROWID",
     ],
+};
+
+const THIRD: Version = Version {
+    all: &[],
+    // When that is to go, unless it is kept before; or (0) whatever happens.
+    chat: &["ALTER TABLE discards ADD COLUMN due INTEGER NOT NULL DEFAULT 0"],
 };
 
 /// The newest version.

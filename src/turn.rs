@@ -80,6 +80,8 @@ pub enum Errand {
     Discard {
         /// The beginning.
         prefix: String,
+        /// Which attempt at it this is.
+        attempt: u64,
     },
     /// Put an upload's bytes there, one part after the other, as [`crate::files::uploads::part`] reads them.
     Store {

@@ -109,6 +109,13 @@ export class TestWorker implements AsyncDisposable {
     return (await fetch(this.url("/fault/meter"))).json() as Promise<Cost>;
   }
 
+  /** Where files are that are kept. */
+  async objects(): Promise<string[]> {
+    const bucket: unknown = await this.#miniflare.getR2Bucket("FILES");
+    const { objects } = await (bucket as { list(): Promise<{ objects: { key: string }[] }> }).list();
+    return objects.map(({ key }) => key);
+  }
+
   /** Puts a room to sleep: its memory is gone, its sockets stay open. */
   async evict(room: string): Promise<void> {
     await this.#miniflare.unsafeEvictDurableObject("realtime", "Room", { name: room, webSockets: "hibernate" });

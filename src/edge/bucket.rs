@@ -21,7 +21,7 @@ pub(super) fn open(env: &Env) -> Result<Bucket> {
 /// Does what a room asks for.
 pub(super) async fn run(env: &Env, sql: SqlStorage, errand: &Errand) -> Result<Outcome> {
     match errand {
-        Errand::Discard { prefix } => discard(&open(env)?, prefix).await.map(|()| Outcome::Discarded),
+        Errand::Discard { prefix, .. } => discard(&open(env)?, prefix).await.map(|()| Outcome::Discarded),
         Errand::Store { handle, key, size } => {
             put(&open(env)?, key, *size, parts(sql, *handle, *size)).await.map(Outcome::Stored)
         }

@@ -1,5 +1,6 @@
 //! Faults on purpose, in the tests' own build alone: `GET /fault/{room}/{panic|overflow|slow|lose}`, or `entry` for
-//! the room (but not to `lose` it). And `GET /fault/meter`: what the rooms have cost.
+//! the room (but not to `lose` it). `GET /fault/meter`: what the rooms have cost. And a `PUT` of a file with the header
+//! `x-fault: panic` ends when the file has been put, before the room hears of it.
 
 use worker::{Env, Request, Response, Result};
 
@@ -35,6 +36,14 @@ pub(super) async fn strike(path: &str) -> Result<Response> {
             binding::sleep(1_500).await;
             Response::ok("slow")
         }
+    }
+}
+
+/// The end of a request that asks for it.
+#[expect(clippy::panic, reason = "that is what it is for")]
+pub(super) fn end_here(request: &Request) {
+    if super::header(request, "x-fault").as_deref() == Some("panic") {
+        panic!("provoked");
     }
 }
 

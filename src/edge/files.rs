@@ -1,22 +1,29 @@
 //! Files over HTTP. The room says whether; the bytes go between the client and the bucket, past the room.
 
+use std::pin::Pin;
+
 use futures_util::StreamExt;
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{self, Stream, TakeUntil};
 use worker::{ByteStream, Env, Method, Request, Response, ResponseBody, Result, console_error};
 
 use super::reply::{json_text, with_headers};
-use super::{bucket, hand, header, internal, to_json};
+use super::{binding, bucket, hand, header, internal, now, to_json};
 use crate::asker::Asker;
 use crate::code::{Refusal, Reject};
 use crate::config::Config;
 use crate::files::download::{self, Conditions, Held};
 use crate::files::sniff::{HEAD, Kind, Seen};
-use crate::files::{Offer, invalid};
+use crate::files::{Offer, invalid, late};
 use crate::gate::Brought;
 use crate::id::{Id, RoomName};
+use crate::moment::Millis;
 use crate::room::{Ask, Place};
 
-/// Takes a file.
+/// A body, as far as it comes in time.
+type Body = TakeUntil<ByteStream, Pin<Box<dyn Future<Output = ()>>>>;
+
+/// Takes a file. Of what is put where files are kept the room has written before that it goes unless it hears of it: so
+/// nothing is left there, whatever ends this.
 pub(super) async fn bring(
     env: &Env,
     config: &Config,
@@ -26,19 +33,24 @@ pub(super) async fn bring(
     brought: Brought,
 ) -> std::result::Result<Response, Refusal> {
     let offer = offer(&request, &asker, brought)?;
+    let (mut body, end) = body_in_time(&mut request, config.limits.put_time)?;
+    let head = head(&mut body, offer.size).await.map_err(|refusal| unless_late(end, refusal))?;
+    if let Err(refusal) = offer.settle_type(Kind::of(&head), config) {
+        spill(body, config, offer.size).await;
+        return Err(refusal);
+    }
     let mut permit = ask(env, room, &Ask::Admit(asker.clone(), offer.clone())).await?;
     // The room says where to put it, that it is not to come, or that it is here.
     let text = if permit.status_code() == 200 { permit.text().await.map_err(internal)? } else { String::new() };
     let Ok(place) = serde_json::from_str::<Place>(&text) else {
-        drain(&mut request, config, offer.size).await;
+        spill(body, config, offer.size).await;
         return if text.is_empty() { Ok(permit) } else { json_text(200, text).map_err(internal) };
     };
-    let seen = store(env, config, &mut request, &offer, &place.key).await?;
-    let told = ask(env, room, &Ask::Brought(asker, offer, place.clone(), seen)).await?;
-    if told.status_code() != 200 {
-        remove(env, &place.key).await;
-    }
-    Ok(told)
+    let bytes = stream::iter([Ok(head)]).chain(body);
+    let seen = store(env, &place.key, offer.size, bytes).await.map_err(|refusal| unless_late(end, refusal))?;
+    #[cfg(feature = "fault-injection")]
+    super::fault::end_here(&request);
+    ask(env, room, &Ask::Brought(asker, offer, place, seen)).await
 }
 
 /// What the request says of the file.
@@ -51,33 +63,19 @@ fn offer(request: &Request, asker: &Asker, brought: Brought) -> std::result::Res
     Ok(Offer { id, user: asker.user.clone(), name, size, content_type, sha256 })
 }
 
-/// Puts the body into the bucket, unless its beginning says already that it is not taken.
-async fn store(
-    env: &Env,
-    config: &Config,
-    request: &mut Request,
-    offer: &Offer,
-    key: &str,
-) -> std::result::Result<Seen, Refusal> {
-    let broken = |error: worker::Error| {
-        console_error!("a file that did not come through: {error}");
-        Refusal::from(Reject::FilesUnavailable)
-    };
-    let mut body = request.stream().map_err(|_| invalid("A file has a body."))?;
-    let head = head(&mut body).await?;
-    if head.len() as u64 > offer.size || (head.len() < HEAD && (head.len() as u64) < offer.size) {
-        return Err(invalid("The body is not as long as Content-Length says."));
-    }
-    if let Err(refusal) = offer.settle_type(Kind::of(&head), config) {
-        spill(body, offer.size).await;
-        return Err(refusal);
-    }
-    let bytes = stream::iter([Ok(head)]).chain(body);
-    bucket::put(&bucket::open(env).map_err(broken)?, key, offer.size, bytes).await.map_err(broken)
+/// The body, which ends after so many milliseconds, and when that is. The room waits twice as long before it removes what
+/// has been put: so there is nothing to be put then.
+fn body_in_time(request: &mut Request, millis: u64) -> std::result::Result<(Body, Millis), Refusal> {
+    let body = request.stream().map_err(|_| invalid("A file has a body."))?;
+    Ok((body.take_until(Box::pin(binding::sleep(millis))), now().plus(millis)))
+}
+
+fn unless_late(end: Millis, refusal: Refusal) -> Refusal {
+    if now() < end { refusal } else { late() }
 }
 
 /// The beginning of a body, long enough to tell what it is; or all of it.
-async fn head(body: &mut ByteStream) -> std::result::Result<Vec<u8>, Refusal> {
+async fn head(body: &mut Body, size: u64) -> std::result::Result<Vec<u8>, Refusal> {
     let mut head = Vec::new();
     while head.len() < HEAD {
         match body.next().await {
@@ -85,36 +83,39 @@ async fn head(body: &mut ByteStream) -> std::result::Result<Vec<u8>, Refusal> {
             None => break,
         }
     }
+    let length = head.len() as u64;
+    if length > size || (head.len() < HEAD && length < size) {
+        return Err(invalid("The body is not as long as Content-Length says."));
+    }
     Ok(head)
 }
 
-/// Reads what nobody wants, so that its sender hears why: over HTTP/1.1 it would see a broken connection. What is far
-/// too large is not read.
-async fn drain(request: &mut Request, config: &Config, size: u64) {
-    if size <= config.limits.file_bytes.saturating_mul(2)
-        && let Ok(body) = request.stream()
-    {
-        spill(body, size).await;
-    }
+/// Puts the body into the bucket.
+async fn store(
+    env: &Env,
+    key: &str,
+    size: u64,
+    bytes: impl Stream<Item = Result<Vec<u8>>> + 'static,
+) -> std::result::Result<Seen, Refusal> {
+    let broken = |error: worker::Error| {
+        console_error!("a file that did not come through: {error}");
+        Refusal::from(Reject::FilesUnavailable)
+    };
+    bucket::put(&bucket::open(env).map_err(broken)?, key, size, bytes).await.map_err(broken)
 }
 
-async fn spill(mut body: impl Stream<Item = Result<Vec<u8>>> + Unpin, most: u64) {
-    let mut left = most;
+/// Reads what nobody wants, so that its sender hears why: over HTTP/1.1 it would see a broken connection. What is far too
+/// large is not read.
+async fn spill(mut body: Body, config: &Config, size: u64) {
+    if size > config.limits.file_bytes.saturating_mul(2) {
+        return;
+    }
+    let mut left = size;
     while let Some(Ok(chunk)) = body.next().await {
         left = left.saturating_sub(chunk.len() as u64);
         if left == 0 {
             return;
         }
-    }
-}
-
-async fn remove(env: &Env, key: &str) {
-    let removed = match bucket::open(env) {
-        Ok(bucket) => bucket.delete(key).await,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = removed {
-        console_error!("a file that nobody has is left at {key}: {error}");
     }
 }
 

@@ -181,7 +181,8 @@ impl Object {
 
     async fn file(self: &Rc<Self>, body: &[u8]) -> Result<Response> {
         let ask: Ask = serde_json::from_slice(body)?;
-        reply(self.run(|loaded, turn| loaded.room.about_file(turn, ask)).await)
+        let told = self.run(|loaded, turn| loaded.room.about_file(turn, ask)).await;
+        reply(told.and_then(|told| told))
     }
 
     /// Looks into the room, once it has done what is due.

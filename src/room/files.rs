@@ -8,6 +8,7 @@ use crate::files::sniff::Seen;
 use crate::files::{self, Complete, File, Offer, invalid};
 use crate::id::{Epoch, Id};
 use crate::message::Draft;
+use crate::moment::Millis;
 use crate::protocol::ServerFrame;
 use crate::sql::{Sql, StoreError};
 use crate::turn::{Errand, Outcome, Turn};
@@ -71,30 +72,57 @@ struct News<'a> {
 
 impl<S: Sql> Room<S> {
     /// Answers what the entry asks about a file.
-    pub fn about_file(&mut self, turn: &mut Turn, ask: Ask) -> Result<Told, Failure> {
+    pub fn about_file(&mut self, turn: &mut Turn, ask: Ask) -> Result<Result<Told, Refusal>, Failure> {
         match ask {
-            Ask::Admit(asker, offer) => self.admit_file(turn, &asker, &offer).map(Told::Permit),
+            Ask::Admit(asker, offer) => self.admit_file(turn, &asker, &offer).map(|permit| Ok(Told::Permit(permit))),
             Ask::Brought(asker, offer, at, seen) => {
-                self.file_brought(turn, &asker, offer, &at, &seen).map(Told::Complete)
+                let complete = self.file_brought(turn, &asker, offer, &at, &seen)?;
+                Ok(complete.map(Told::Complete))
             }
-            Ask::Find(asker, id) => self.file(&asker, &id).map(Told::Held),
+            Ask::Find(asker, id) => self.file(&asker, &id).map(|held| Ok(Told::Held(held))),
         }
     }
 
-    /// Somebody wants to bring a file over HTTP.
+    /// Somebody wants to bring a file over HTTP. What is put there goes again, unless the room hears of it in time: who
+    /// puts it there may be gone by then.
     pub fn admit_file(&mut self, turn: &mut Turn, asker: &Asker, offer: &Offer) -> Result<Permit, Failure> {
         self.let_in(asker)?;
         if let Some(file) = self.known_file(offer)? {
             return Ok(Permit::Known(file.complete(&self.name, true)));
         }
         self.check_offer(offer)?;
+        if self.discards.awaited() >= self.limits().puts_per_room {
+            return Err(Reject::TooManyFiles.because("Too many files are on their way: let one arrive first.").into());
+        }
+        let (epoch, (place, key)) = (self.marks.epoch(), self.draw_place(turn, &offer.id));
+        self.discards.await_until(key.clone(), self.nobody_puts(turn.moment.now))?;
         self.settle(turn)?;
-        let (epoch, place) = (self.marks.epoch(), self.draw_handle(turn));
-        Ok(Permit::Place(Place { key: self.key_of(&offer.id, place), epoch, place }))
+        Ok(Permit::Place(Place { key, epoch, place }))
     }
 
-    /// It has been put where files are kept. If it is not taken, it is to go from there.
+    /// It has been put where files are kept. If it is not taken, it is to go from there: that is kept with the refusal.
     pub fn file_brought(
+        &mut self,
+        turn: &mut Turn,
+        asker: &Asker,
+        offer: Offer,
+        at: &Place,
+        seen: &Seen,
+    ) -> Result<Result<Complete, Refusal>, StoreError> {
+        let taken = match self.take_file(turn, asker, offer, at, seen) {
+            Ok(complete) => Ok(complete),
+            Err(Failure::Refused(refusal)) => Err(refusal),
+            Err(Failure::Broken(error)) => return Err(error),
+        };
+        match self.holds(&at.key)? {
+            true => self.discards.keep(&at.key)?,
+            false => self.discards.add(at.key.clone(), turn.moment.now)?,
+        }
+        self.settle(turn)?;
+        Ok(taken)
+    }
+
+    fn take_file(
         &mut self,
         turn: &mut Turn,
         asker: &Asker,
@@ -107,19 +135,17 @@ impl<S: Sql> Room<S> {
             return Err(Refusal::from(Reject::SessionDeleted).into());
         }
         if let Some(file) = self.known_file(&offer)? {
-            if file.place != at.place {
-                self.discards.add(at.key.clone(), turn.moment.now)?;
-            }
-            self.settle(turn)?;
             return Ok(file.complete(&self.name, true));
         }
         self.check_offer(&offer)?;
         let content_type = offer.accept(seen, &self.config)?;
+        if !self.discards.awaits(&at.key) {
+            return Err(files::late().into());
+        }
         let complete = self.publish_file(turn, offer, seen, content_type, at.place)?;
         if let Some((handle, _)) = self.uploads.find(&complete.file_id) {
-            self.end_upload(turn, handle, &complete)?;
+            self.overtake_upload(turn, handle, &complete)?;
         }
-        self.settle(turn)?;
         Ok(complete)
     }
 
@@ -189,18 +215,18 @@ impl<S: Sql> Room<S> {
     /// Something came of what the platform was asked to do about files.
     pub(super) fn ran(&mut self, turn: &mut Turn, errand: Errand, outcome: Outcome) -> Result<(), StoreError> {
         match (errand, outcome) {
-            (Errand::Discard { prefix }, outcome) => {
-                self.discards.tried(&prefix, outcome == Outcome::Discarded, turn.moment.now)
+            (Errand::Discard { prefix, attempt }, outcome) => {
+                self.discards.tried(&prefix, attempt, outcome == Outcome::Discarded, turn.moment.now)
             }
             (Errand::Store { handle, key, .. }, Outcome::Stored(seen)) => self.stored(turn, handle, key, &seen),
             (Errand::Store { handle, .. }, Outcome::Failed | Outcome::Discarded) => self.store_failed(turn, handle),
         }
     }
 
-    /// An upload is where files are kept. If nobody waits for it any more, it goes from there again.
+    /// An upload is where files are kept.
     fn stored(&mut self, turn: &mut Turn, handle: u32, key: String, seen: &Seen) -> Result<(), StoreError> {
         let Some(offer) = self.uploads.get(handle).map(|upload| upload.offer.clone()) else {
-            return if self.holds(&key)? { Ok(()) } else { self.discards.add(key, turn.moment.now) };
+            return self.stored_in_vain(turn, key);
         };
         let arrived = match offer.accept(seen, &self.config) {
             Ok(content_type) => self.publish_file(turn, offer, seen, content_type, handle),
@@ -213,11 +239,33 @@ impl<S: Sql> Room<S> {
         }
     }
 
+    /// Nobody waits for an upload any more that is where files are kept now: it goes from there again. If more of it may
+    /// be on its way there, it goes once more when that is due.
+    fn stored_in_vain(&mut self, turn: &mut Turn, key: String) -> Result<(), StoreError> {
+        if self.holds(&key)? {
+            return Ok(());
+        }
+        if !self.discards.awaits(&key) {
+            return self.discards.add(key, turn.moment.now);
+        }
+        let attempt = turn.moment.number();
+        turn.run(Errand::Discard { prefix: key, attempt });
+        Ok(())
+    }
+
     /// Whether a file of this room is under that key.
     fn holds(&self, key: &str) -> Result<bool, StoreError> {
         let id = key.split('/').nth(2).and_then(|id| id.parse().ok());
         let file = id.map_or(Ok(None), |id| self.files.find(&id))?;
         Ok(file.is_some_and(|file| self.key_of(&file.id, file.place) == key))
+    }
+
+    /// The upload is over: the file has come another way. What of it is where files are kept is not needed.
+    fn overtake_upload(&mut self, turn: &mut Turn, handle: u32, complete: &Complete) -> Result<(), StoreError> {
+        if let Some(upload) = self.forget_upload(turn, handle)? {
+            self.tell(turn, [upload.conn], &ServerFrame::UploadComplete(complete));
+        }
+        Ok(())
     }
 
     /// The upload is over: the file is here.
@@ -239,9 +287,31 @@ impl<S: Sql> Room<S> {
         Ok(())
     }
 
-    /// What is to go from where files are kept when this life of the room ends: all that begins with these.
-    pub(super) fn left_behind(&self) -> Vec<String> {
-        let all = self.config.files.then(|| files::prefix(&self.name, self.marks.epoch()));
-        self.discards.prefixes().into_iter().chain(all).collect()
+    /// What is to go from where files are kept when this life of the room ends: what there is now, and, when nobody can be
+    /// putting anything there any more, what has come since; and what earlier lives have left.
+    pub(super) fn left_behind(&mut self, now: Millis) -> Result<Vec<(String, Option<Millis>)>, StoreError> {
+        let all = self.discards.all();
+        if !self.config.files {
+            return Ok(all);
+        }
+        let late = self.may_put()?.then(|| self.nobody_puts(now));
+        let life = files::life(&self.name, self.marks.epoch());
+        let earlier = all.into_iter().filter(|(prefix, _)| !prefix.starts_with(&life));
+        let late = late.map(|due| (life.clone(), Some(due)));
+        Ok(earlier.chain([(format!("{life}/"), None)]).chain(late).collect())
+    }
+
+    /// Whether anybody may be putting a file: an errand may be at one that is here, too, since it may run twice.
+    fn may_put(&mut self) -> Result<bool, StoreError> {
+        let whole = self.uploads.iter().any(|(_, upload)| upload.is_whole());
+        Ok(whole || !self.discards.all().is_empty() || self.files.total()?.0 > 0)
+    }
+
+    /// Writes down what an earlier life of the room has left behind.
+    pub(super) fn leave_behind(&mut self, left: Vec<(String, Option<Millis>)>, now: Millis) -> Result<(), StoreError> {
+        left.into_iter().try_for_each(|(prefix, due)| match due {
+            Some(due) => self.discards.await_until(prefix, due),
+            None => self.discards.add(prefix, now),
+        })
     }
 }

@@ -164,13 +164,13 @@ impl<S: Sql> Room<S> {
         }
         let sql = self.session.as_ref().ok_or_else(unknown)?.sql().clone();
         self.let_go(turn)?;
-        let files = self.left_behind();
+        let files = self.left_behind(turn.moment.now)?;
         schema::erase(&sql)?;
         let (name, config) = (self.name.clone(), self.config.clone());
         let fresh = Self::open(name, config, sql, Vec::new(), &[], &mut turn.moment)?;
         let hung_up = std::mem::take(&mut self.hung_up);
         *self = Self { hung_up, ..fresh };
-        files.into_iter().try_for_each(|prefix| self.discards.add(prefix, turn.moment.now))?;
+        self.leave_behind(files, turn.moment.now)?;
         Ok(Done::Deleted { deleted: true })
     }
 

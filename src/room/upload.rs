@@ -6,6 +6,7 @@ use crate::files::sniff;
 use crate::files::uploads::Upload;
 use crate::files::{self, Offer, invalid};
 use crate::id::{ConnId, Id, Kind};
+use crate::moment::Millis;
 use crate::protocol::{Announcement, ErrorData, Part, ServerFrame};
 use crate::sql::{Sql, StoreError};
 use crate::turn::{Errand, Turn};
@@ -62,7 +63,7 @@ impl<S: Sql> Room<S> {
             None => {
                 self.check_offer(&offer)?;
                 self.make_room(turn, conn)?;
-                let handle = self.draw_handle(turn);
+                let (handle, _) = self.draw_place(turn, &offer.id);
                 self.uploads.begin(handle, offer, conn, now)?;
                 handle
             }
@@ -71,8 +72,19 @@ impl<S: Sql> Room<S> {
         Ok(())
     }
 
+    /// A handle, and the key under which a file of that id goes by it: under none that is to go something may be put.
+    pub(super) fn draw_place(&self, turn: &mut Turn, file: &Id) -> (u32, String) {
+        loop {
+            let handle = self.draw_handle(turn);
+            let key = self.key_of(file, handle);
+            if !self.discards.holds(&key) {
+                return (handle, key);
+            }
+        }
+    }
+
     /// A number that no upload has had lately: frames of one that has ended may still be on their way.
-    pub(super) fn draw_handle(&self, turn: &mut Turn) -> u32 {
+    fn draw_handle(&self, turn: &mut Turn) -> u32 {
         loop {
             let [a, b, c, d, ..] = turn.moment.number().to_le_bytes();
             let handle = u32::from_be_bytes([a, b, c, d]);
@@ -212,11 +224,11 @@ impl<S: Sql> Room<S> {
         Ok(())
     }
 
-    /// Ends an upload. Some of it may be where files are kept.
+    /// Ends an upload. Once it is whole it may be where files are kept, or be put there yet by an errand under way.
     pub(super) fn forget_upload(&mut self, turn: &Turn, handle: u32) -> Result<Option<Upload>, StoreError> {
         let upload = self.uploads.remove(handle)?;
         if let Some(upload) = upload.as_ref().filter(|upload| upload.is_whole()) {
-            self.discards.add(self.key_of(&upload.offer.id, handle), turn.moment.now)?;
+            self.discards.await_until(self.key_of(&upload.offer.id, handle), self.nobody_puts(turn.moment.now))?;
         }
         Ok(upload)
     }
@@ -226,6 +238,11 @@ impl<S: Sql> Room<S> {
         let theirs = self.uploads.iter().filter(|(_, upload)| upload.offer.user == *user);
         let theirs: Vec<u32> = theirs.map(|(handle, _)| handle).collect();
         theirs.into_iter().try_for_each(|handle| self.forget_upload(turn, handle).map(drop))
+    }
+
+    /// When nobody can be putting a file any more who may be at it now.
+    pub(super) fn nobody_puts(&self, now: Millis) -> Millis {
+        now.plus(self.limits().put_patience())
     }
 
     pub(super) fn key_of(&self, file: &Id, place: u32) -> String {
@@ -257,7 +274,8 @@ impl<S: Sql> Room<S> {
             let (key, size) = (self.key_of(&offer.id, handle), offer.size);
             turn.run(Errand::Store { handle, key, size });
         }
-        self.discards.take(now).into_iter().for_each(|prefix| turn.run(Errand::Discard { prefix }));
+        let due = self.discards.take(&mut turn.moment)?;
+        due.into_iter().for_each(|(prefix, attempt)| turn.run(Errand::Discard { prefix, attempt }));
         Ok(())
     }
 }

@@ -166,8 +166,6 @@ fn a_stranger_learns_and_changes_nothing() {
     assert_eq!(refused(world.history(CHAT, &eva)), Reject::Forbidden);
     assert_eq!(refused(world.held_for(CHAT, &eva, "kept")), Reject::Forbidden);
     assert_eq!(refused(world.admit(CHAT, &offer("eva", "mine", &pdf(9)))), Reject::Forbidden);
-    let known = Place { key: "chat:s/x/mine/1".to_owned(), epoch: world.epoch(CHAT).parse().unwrap(), place: 1 };
-    assert_eq!(refused(world.bring(CHAT, &offer("eva", "mine", &pdf(9)), &known, &pdf(9))), Reject::Forbidden);
     let door = world.join(CHAT, "eva");
     assert!(!world.is_open(door));
     assert_eq!(types(&mut world, door), ["error"]);
@@ -177,8 +175,11 @@ fn a_stranger_learns_and_changes_nothing() {
     world.send(general, &json!({"type": "chat", "id": "q1", "data": {"content": "?"}}));
     assert_eq!(errors(&mut world, general), ["INVALID_FRAME", "UNKNOWN_TYPE", "UNKNOWN_TYPE"]);
     assert_eq!(stored(&mut world, CHAT), before);
+    let known = Place { key: "chat:s/x/mine/1".to_owned(), epoch: world.epoch(CHAT).parse().unwrap(), place: 1 };
+    assert_eq!(refused(world.bring(CHAT, &offer("eva", "mine", &pdf(9)), &known, &pdf(9))), Reject::Forbidden);
     world.agent_completes(&answer);
     world.drain();
+    assert!(!world.bucket.objects.contains_key(&known.key));
     assert_eq!(types(&mut world, general).iter().filter(|kind| *kind != "connection_established").count(), 0);
     assert!(world.is_open(ana));
 }

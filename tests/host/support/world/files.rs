@@ -83,7 +83,7 @@ impl World {
             return Outcome::Failed;
         }
         match errand {
-            Errand::Discard { prefix } => {
+            Errand::Discard { prefix, .. } => {
                 self.bucket.objects.retain(|key, _| !key.starts_with(prefix));
                 Outcome::Discarded
             }
@@ -114,6 +114,12 @@ impl World {
         self.turn(&name(room), |room, turn| room.admit_file(turn, &caller, offer))
     }
 
+    /// The same, with whatever is drawn from there on: an earlier admission that began there drew the same.
+    pub(crate) fn admit_drawing(&mut self, lot: u128, room: &str, offer: &Offer) -> Result<Permit, Failure> {
+        self.drawn = lot;
+        self.admit(room, offer)
+    }
+
     /// Says, as the entry does, that it has come.
     pub(crate) fn bring(
         &mut self,
@@ -123,7 +129,9 @@ impl World {
         bytes: &[u8],
     ) -> Result<Complete, Failure> {
         let (caller, seen) = (user(offer.user.as_str()), self.put(&place.key, bytes.to_vec()));
-        self.turn(&name(room), |room, turn| room.file_brought(turn, &caller, offer.clone(), place, &seen))
+        let told =
+            self.turn(&name(room), |room, turn| Ok(room.file_brought(turn, &caller, offer.clone(), place, &seen)?))?;
+        told.map_err(Failure::Refused)
     }
 
     /// Where a file is, by what its room says.
