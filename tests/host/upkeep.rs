@@ -1,10 +1,11 @@
 //! What a room keeps of its members and followers, what that costs, and that it goes.
 
 use cidadao_realtime::limits::{DAY, Limits};
+use cidadao_realtime::sql::Sql;
 use serde_json::json;
 
 use crate::support::flights::delivers;
-use crate::support::rooms::{HOME, ROOM, SYSTEM};
+use crate::support::rooms::{CHAT, HOME, ROOM, SYSTEM};
 use crate::support::world::World;
 
 #[test]
@@ -198,4 +199,44 @@ fn who_comes_to_a_room_that_was_empty_for_long_is_welcomed_and_nothing_else_is_d
     assert!(world.alarm(ROOM).unwrap() > world.now);
     world.pass(50_000);
     assert_eq!(world.frames(second).len(), 1, "a welcome");
+}
+
+/// What undoes each version of a chat's tables, the newest first.
+const OLDER: [&[&str]; 2] = [
+    &["ALTER TABLE discards DROP COLUMN due"],
+    &[
+        "DROP TABLE answers",
+        "DROP TABLE session",
+        "DROP TABLE participants",
+        "DROP TABLE files",
+        "DROP TABLE uploads",
+        "DROP TABLE discards",
+    ],
+];
+
+/// Every column of every table.
+fn columns(world: &mut World, room: &str) -> Vec<String> {
+    let statement = "SELECT tables.name || '.' || columns.name
+        FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
+        WHERE tables.type = 'table' AND tables.name NOT LIKE 'log_%' ORDER BY 1";
+    world.sql(room).exec(statement, &[]).unwrap().into_iter().map(|mut row| row.remove(0).text().unwrap()).collect()
+}
+
+#[test]
+fn a_chat_that_an_older_version_made_gets_what_it_lacks_and_keeps_what_it_has() {
+    for age in 1..=OLDER.len() {
+        let mut world = World::default();
+        let _ana = world.join(CHAT, "ana");
+        world.tell(CHAT, 2);
+        let (newest, version) = (columns(&mut world, CHAT), world.sql(CHAT).numbers("SELECT version FROM marks")[0]);
+        let older = version - age as u64;
+        OLDER[..age].concat().iter().for_each(|undo| drop(world.sql(CHAT).exec(undo, &[]).unwrap()));
+        world.sql(CHAT).exec("UPDATE marks SET version = ?", &[older.into()]).unwrap();
+        assert_ne!(columns(&mut world, CHAT), newest, "version {older} lacks something");
+        world.crash(CHAT);
+        let epoch = world.epoch(CHAT);
+        let back = world.resume(CHAT, "ana", &epoch, 0);
+        assert_eq!(columns(&mut world, CHAT), newest, "from version {older}");
+        assert_eq!(world.heard(back, CHAT), [1, 2]);
+    }
 }
