@@ -203,7 +203,7 @@ impl<S: Sql> Room<S> {
                 self.looked_up(vec![conn], pings, turn.moment.now);
                 self.forget(turn, session, farewell)?;
             }
-            Input::Returned(room, call, answer) => self.returned(turn, &room, &call, answer)?,
+            Input::Returned(room, call, reply) => self.returned(turn, &room, &call, reply)?,
             Input::Ran(errand, outcome) => self.ran(turn, errand, outcome)?,
             Input::Swept(pings) => {
                 self.looked_up(self.peers.keys().copied().collect(), pings, turn.moment.now);

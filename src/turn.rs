@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::code::{CloseCode, Reject};
 use crate::files::sniff::Seen;
 use crate::id::{ConnId, Id, RoomName};
-use crate::link::{Answer, Call};
+use crate::link::{Call, Reply};
 use crate::moment::{Millis, Moment};
 use crate::session::Session;
 
@@ -25,7 +25,7 @@ pub enum Input {
     /// ping of it then.
     Closed(Session, Farewell, Option<Millis>),
     /// A call that the room asked for came back, or (`None`) failed.
-    Returned(RoomName, Call, Option<Answer>),
+    Returned(RoomName, Call, Option<Reply>),
     /// Something came of an errand that the room had sent the platform on.
     Ran(Errand, Outcome),
     /// The runtime last answered a ping of these connections then.

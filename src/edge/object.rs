@@ -50,7 +50,7 @@ pub(super) struct Object {
     alarm: Cell<Option<Option<Millis>>>,
     /// The timer that runs.
     timer: Cell<Option<Millis>>,
-    /// How often the room was lost: an answer to what an earlier one asked is nobody's.
+    /// How often the room was lost: a reply to what an earlier one asked is nobody's.
     losses: Cell<u64>,
     /// The answers of agents that are being read.
     pub(super) streams: RefCell<BTreeMap<Id, Stream>>,
@@ -83,7 +83,7 @@ impl DurableObject for Room {
         #[cfg(feature = "fault-injection")]
         super::tally::request();
         match request.path().as_str() {
-            "/call" => self.0.answer(&request.bytes().await?).await,
+            "/call" => self.0.take_call(&request.bytes().await?).await,
             "/file" => self.0.file(&request.bytes().await?).await,
             "/counts" => self.0.look(|room| Ok(room.counts())).await,
             "/history" => {
@@ -174,9 +174,9 @@ impl Object {
         reply(taken.map(|messages| Published { messages }))
     }
 
-    async fn answer(self: &Rc<Self>, body: &[u8]) -> Result<Response> {
+    async fn take_call(self: &Rc<Self>, body: &[u8]) -> Result<Response> {
         let call: Call = serde_json::from_slice(body)?;
-        reply(self.run(|loaded, turn| Ok(loaded.room.answer(turn, call)?)).await)
+        reply(self.run(|loaded, turn| Ok(loaded.room.take_call(turn, call)?)).await)
     }
 
     async fn file(self: &Rc<Self>, body: &[u8]) -> Result<Response> {
@@ -364,12 +364,12 @@ impl Object {
     }
 
     async fn call(self: Rc<Self>, room: RoomName, call: Call, losses: u64) {
-        let answer = ask(&self.env, &room, &call).await.inspect_err(|error| console_error!("call to {room}: {error}"));
+        let reply = ask(&self.env, &room, &call).await.inspect_err(|error| console_error!("call to {room}: {error}"));
         if self.losses.get() != losses {
             return;
         }
-        if let Err(refusal) = self.take(Input::Returned(room, call, answer.ok())).await {
-            console_error!("answer of a call: {refusal}");
+        if let Err(refusal) = self.take(Input::Returned(room, call, reply.ok())).await {
+            console_error!("reply to a call: {refusal}");
         }
     }
 
