@@ -195,7 +195,7 @@ impl<S: Sql> Room<S> {
                     self.opened(turn, session)?;
                 }
             }
-            Input::Answered(answer, heard) => self.heard_agent(turn, &answer, heard)?,
+            Input::Answered(answer, fetched) => self.fetched(turn, &answer, fetched)?,
             Input::Received(conn, text) => self.receive(turn, conn, &text)?,
             Input::ReceivedBinary(conn, frame) => self.receive_binary(turn, conn, &frame)?,
             Input::Closed(session, farewell, pinged) => {

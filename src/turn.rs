@@ -15,8 +15,8 @@ pub enum Input {
     /// A socket was opened. It has no identity before the room attaches one. The runtime last answered a ping of its
     /// siblings then.
     Opened(Session, Vec<(ConnId, Millis)>),
-    /// An agent was heard, of which the room had asked an answer.
-    Answered(Id, Heard),
+    /// Something was read of an answer that the room had asked an agent for.
+    Answered(Id, Fetched),
     /// A text frame came.
     Received(ConnId, String),
     /// A binary frame came.
@@ -34,15 +34,15 @@ pub enum Input {
     Woken,
 }
 
-/// What comes of an agent that was asked.
+/// What the platform read of an agent's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum Fetched {
     /// More of its answer, cut anywhere. What was read before does not come again, unless the room was loaded since.
     Bytes(Vec<u8>),
     /// The end of it.
     End,
-    /// It could not be reached, or broke off.
-    Nothing(Reject),
+    /// No more of it: the agent could not be reached, or broke off.
+    Failed(Reject),
 }
 
 /// How a socket went.

@@ -29,7 +29,7 @@ use crate::protocol::AUTO_RESPONSE;
 use crate::room::{self, Ask, Failure, Taken};
 use crate::session::Session;
 use crate::sql::StoreError;
-use crate::turn::{Effect, Errand, Farewell, Heard, Input, Outcome, Turn};
+use crate::turn::{Effect, Errand, Farewell, Fetched, Input, Outcome, Turn};
 
 /// How long a room that failed is left alone, in milliseconds.
 const RECOVERY: u64 = 1_000;
@@ -240,7 +240,7 @@ impl Object {
         if !streams.is_empty() {
             self.take_turn(|loaded, turn| {
                 let mut inputs =
-                    streams.into_iter().map(|(answer, bytes)| Input::Answered(answer, Heard::Bytes(bytes)));
+                    streams.into_iter().map(|(answer, bytes)| Input::Answered(answer, Fetched::Bytes(bytes)));
                 Ok(inputs.try_for_each(|input| loaded.room.handle(turn, input))?)
             })?;
         }

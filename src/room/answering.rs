@@ -14,7 +14,7 @@ use crate::id::{ConnId, Id, Seq};
 use crate::message::Draft;
 use crate::protocol::{About, Fault, Said, Status};
 use crate::sql::{Sql, StoreError};
-use crate::turn::{Heard, Turn};
+use crate::turn::{Fetched, Turn};
 
 impl<S: Sql> Room<S> {
     /// How many bytes of an agent's have been read here; `None` if nobody waits for more.
@@ -22,15 +22,15 @@ impl<S: Sql> Room<S> {
         self.answers.running().find(|(id, ..)| *id == answer).and_then(|(_, _, answer)| answer.read())
     }
 
-    /// An agent was heard.
-    pub(super) fn heard_agent(&mut self, turn: &mut Turn, id: &Id, heard: Heard) -> Result<(), StoreError> {
+    /// Takes what was read of an agent's answer.
+    pub(super) fn fetched(&mut self, turn: &mut Turn, id: &Id, fetched: Fetched) -> Result<(), StoreError> {
         let now = turn.moment.now;
         let most = self.limits().agent_bytes;
         let Some((_, answer)) = self.answers.get_mut(id) else { return Ok(()) };
-        let events = match heard {
-            Heard::Bytes(bytes) => answer.push(&bytes, now),
-            Heard::End => answer.end().into_iter().collect(),
-            Heard::Nothing(reject) => return self.fail(turn, id, &reject.into()),
+        let events = match fetched {
+            Fetched::Bytes(bytes) => answer.push(&bytes, now),
+            Fetched::End => answer.end().into_iter().collect(),
+            Fetched::Failed(reject) => return self.fail(turn, id, &reject.into()),
         };
         let too_much = answer.read().is_some_and(|read| read > most);
         events.into_iter().try_for_each(|event| self.happened(turn, id, event))?;

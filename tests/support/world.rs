@@ -20,7 +20,7 @@ use cidadao_realtime::protocol::{ErrorData, ServerFrame};
 use cidadao_realtime::room::{Failure, Room, Taken};
 use cidadao_realtime::session::Session;
 use cidadao_realtime::sql::StoreError;
-use cidadao_realtime::turn::{Effect, Farewell, Heard, Input, Turn};
+use cidadao_realtime::turn::{Effect, Farewell, Fetched, Input, Turn};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -342,7 +342,7 @@ impl World {
         if !streams.is_empty() {
             self.take_turn(name, |room, turn| {
                 let mut inputs =
-                    streams.into_iter().map(|(answer, bytes)| Input::Answered(answer, Heard::Bytes(bytes)));
+                    streams.into_iter().map(|(answer, bytes)| Input::Answered(answer, Fetched::Bytes(bytes)));
                 Ok(inputs.try_for_each(|input| room.handle(turn, input))?)
             })?;
         }
