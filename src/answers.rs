@@ -60,14 +60,14 @@ impl<S: Sql> Answers<S> {
         let [id, question, asked, agent, text] = <[Value; 5]>::try_from(row).ok()?;
         let (id, text): (Id, String) = (id.text()?.parse().ok()?, text.text()?);
         let question: Question = serde_json::from_str(&question.text()?).ok()?;
-        let standing = match (asked.number().map(Millis), config.agent.kind()) {
+        let standing = match (asked.number().map(Millis), config.agent.protocol()) {
             (None, _) => Standing::Waiting,
             // The demonstration writes nothing down: what is there, an agent said that is no longer set.
             (Some(asked), None) if text.is_empty() => {
                 Standing::Running(Answer::of_demo(&question.content, asked).into())
             }
-            (Some(asked), Some(kind)) if streams.contains(&id) => {
-                Standing::Running(Answer::of_agent(kind, asked, now, &config.limits).into())
+            (Some(asked), Some(protocol)) if streams.contains(&id) => {
+                Standing::Running(Answer::of_agent(protocol, asked, now, &config.limits).into())
             }
             (Some(_), _) => Standing::Lost(text, serde_json::from_str(&agent.text()?).ok()?),
         };

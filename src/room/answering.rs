@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{Failure, Room};
 use crate::agent::address::Address;
 use crate::agent::openai::{Remark, Role};
-use crate::agent::{Agent, Event, Kind, Stage};
+use crate::agent::{Agent, Event, Protocol, Stage};
 use crate::answers::answer::{Answer, brief};
 use crate::answers::question::Question;
 use crate::answers::{Asked, Standing};
@@ -76,9 +76,9 @@ impl<S: Sql> Room<S> {
     fn ask(&mut self, turn: &mut Turn, id: &Id, question: &Question) -> Result<(), StoreError> {
         self.flush_now(turn);
         let (now, config) = (turn.moment.now, self.config.clone());
-        let begin = match config.agent.kind() {
+        let begin = match config.agent.protocol() {
             None => Answer::of_demo(&question.content, now),
-            Some(kind) => Answer::of_agent(kind, now, now, &config.limits),
+            Some(protocol) => Answer::of_agent(protocol, now, now, &config.limits),
         };
         self.answers.begin(id, begin, now)?;
         self.say_typing(turn, id, Some(Stage::Asking), None);
@@ -86,7 +86,7 @@ impl<S: Sql> Room<S> {
             Address::Demo => self.advance(turn, id),
             Address::Nobody => self.fail(turn, id, &Reject::AgentUnavailable.into()),
             Address::Remote(remote) => {
-                let said = if remote.kind == Kind::OpenAi { self.recall(question)? } else { Vec::new() };
+                let said = if remote.protocol == Protocol::OpenAi { self.recall(question)? } else { Vec::new() };
                 let remarks = said.iter().map(|(role, content)| Remark { role: *role, content });
                 turn.ask(id.clone(), remote.body(self.name.id(), question, &remarks.collect::<Vec<_>>()));
                 Ok(())
