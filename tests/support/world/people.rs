@@ -2,7 +2,7 @@
 
 use cidadao_realtime::asker::Asker;
 use cidadao_realtime::chat_session::{Act, Done, Order};
-use cidadao_realtime::history::{From, History, Range};
+use cidadao_realtime::history::{Anchor, History, Range};
 use cidadao_realtime::sql::Sql;
 
 use super::*;
@@ -70,7 +70,7 @@ impl World {
 
     /// Reads what was said, as somebody.
     pub(crate) fn history(&mut self, room: &str, asker: &Asker) -> Result<History, Failure> {
-        let range = Range { from: From::Newest, limit: Range::MAX_LIMIT };
+        let range = Range { from: Anchor::Newest, limit: Range::MAX_LIMIT };
         self.turn(&name(room), |room, _| room.let_in(asker).and_then(|()| room.history(range)))
     }
 
