@@ -8,7 +8,7 @@ use crate::agent::openai::{Remark, Role};
 use crate::agent::{Agent, Event, Protocol, Stage};
 use crate::answers::answer::{Answer, brief};
 use crate::answers::question::Question;
-use crate::answers::{Asked, Standing};
+use crate::answers::{Pending, Standing};
 use crate::code::{Refusal, Reject};
 use crate::id::{ConnId, Id, Seq};
 use crate::message::Draft;
@@ -158,7 +158,7 @@ impl<S: Sql> Room<S> {
     ) -> Result<(), StoreError> {
         self.tell_news(turn, id, 0);
         self.say_typing(turn, id, None, None);
-        let Some(Asked { question, standing, .. }) = self.answers.remove(id)? else { return Ok(()) };
+        let Some(Pending { question, standing, .. }) = self.answers.remove(id)? else { return Ok(()) };
         self.peers.values_mut().for_each(|peer| peer.lose(id));
         let (content, agent) = spoken(turn, id, standing);
         let about = About { message_id: id, reply_to: &question.id };
