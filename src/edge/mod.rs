@@ -1,6 +1,8 @@
 //! The platform: Cloudflare Workers. The entry decides over a request and hands it to the room's object.
 
 mod agent;
+#[cfg(feature = "fault-injection")]
+mod bill;
 mod binding;
 mod body;
 mod bucket;
@@ -11,8 +13,6 @@ mod files;
 mod object;
 mod reply;
 mod sql;
-#[cfg(feature = "fault-injection")]
-mod tally;
 mod user;
 
 use std::cell::OnceCell;

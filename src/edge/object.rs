@@ -81,7 +81,7 @@ impl DurableObject for Room {
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         #[cfg(feature = "fault-injection")]
-        super::tally::request();
+        super::bill::request();
         match request.path().as_str() {
             "/call" => self.0.take_call(&request.bytes().await?).await,
             "/file" => self.0.file(&request.bytes().await?).await,
@@ -111,7 +111,7 @@ impl DurableObject for Room {
 
     async fn alarm(&self) -> Result<Response> {
         #[cfg(feature = "fault-injection")]
-        super::tally::request();
+        super::bill::request();
         self.0.alarm.set(Some(None));
         let woken = self.0.wake().await;
         woken.map_or_else(|refusal| refuse(&refusal), |()| Response::empty())
@@ -119,7 +119,7 @@ impl DurableObject for Room {
 
     async fn websocket_message(&self, socket: WebSocket, message: WebSocketIncomingMessage) -> Result<()> {
         #[cfg(feature = "fault-injection")]
-        super::tally::frame();
+        super::bill::frame();
         let Some(Session { conn, .. }) = session(&socket) else { return hang_up(&socket) };
         let input = match message {
             WebSocketIncomingMessage::String(text) => Input::Received(conn, text),
@@ -421,7 +421,7 @@ impl Object {
         }
         self.alarm.set(Some(Some(due)));
         #[cfg(feature = "fault-injection")]
-        super::tally::alarm();
+        super::bill::alarm();
         let date = js_sys::Date::new(&JsValue::from_f64(due.0 as f64));
         if let Err(error) = self.state.storage().set_alarm(ScheduledTime::new(date)).await {
             self.alarm.set(None);
