@@ -168,17 +168,22 @@ impl<S: Sql> Room<S> {
         }
         let (role, content, error) = ("assistant", &*content, refusal.map(Fault::from));
         let said = |extra| Said::Complete { status, role, content, about, agent: &agent, error: error.clone(), extra };
-        match self.put(turn, &said(extra), id) {
-            Err(Failure::Refused(_)) => self.put(turn, &said(&Map::new()), id),
-            put => put,
-        }
-        .map_err(|failure| match failure {
-            Failure::Refused(refusal) => StoreError(refusal.to_string()),
-            Failure::Broken(error) => error,
-        })?;
+        self.put_what_fits(turn, id, &said(extra), &said(&Map::new()))?;
         // It does not wait: who comes meanwhile would hear of it without a chunk, and its like may know chunks alone.
         self.flush_now(turn);
         Ok(())
+    }
+
+    /// Puts an answer into the log: with all that its agent says beside it, or if that is too much, alone.
+    fn put_what_fits(&mut self, turn: &mut Turn, id: &Id, all: &Said<'_>, alone: &Said<'_>) -> Result<(), StoreError> {
+        let put = match self.put(turn, all, id) {
+            Err(Failure::Refused(_)) => self.put(turn, alone, id),
+            put => put,
+        };
+        put.map_err(|failure| match failure {
+            Failure::Refused(refusal) => StoreError(refusal.to_string()),
+            Failure::Broken(error) => error,
+        })
     }
 
     /// Puts an answer into the log, under its id unless a publisher has used that.
