@@ -9,6 +9,7 @@ use crate::followers::Return;
 use crate::id::{ConnId, Cursor, Kind, RoomName, Seq};
 use crate::link::{Call, Delivery, Reply};
 use crate::moment::Millis;
+use crate::session::Session;
 use crate::sql::{Sql, StoreError};
 use crate::tickets::Rights;
 use crate::turn::Turn;
@@ -16,6 +17,7 @@ use crate::turn::Turn;
 impl<S: Sql> Room<S> {
     /// Takes another room's call.
     pub fn take_call(&mut self, turn: &mut Turn, call: Call) -> Result<Reply, StoreError> {
+        let now = turn.moment.now;
         let reply = match call {
             Call::Alive { conns } => Reply::Alive(self.of(conns)),
             Call::Deliver(delivery) => self.pass_on(turn, &delivery)?,
@@ -25,28 +27,14 @@ impl<S: Sql> Room<S> {
             Call::Issue(rights) => self.issue(turn, &rights)?,
             Call::Pass(passing) => self.pass_through(turn, &passing),
             Call::Read { since, alive, .. } => self.read(since, alive)?,
-            Call::Redeem { secret } => match self.tickets.redeem(turn.moment.now, &secret)? {
-                Some(rights) => Reply::Redeemed(rights),
-                None => Reply::Refused(Reject::InvalidToken),
-            },
-            Call::Release { conn } => {
-                self.connections.remove(conn)?;
-                Reply::Done
-            }
-            Call::Reserve { conn, room } => match self.refuse_connection(turn) {
-                Some(reject) => Reply::Refused(reject),
-                None => {
-                    self.connections.add(conn, room)?;
-                    Reply::Done
-                }
-            },
+            Call::Redeem { secret } => self.redeem(turn, &secret)?,
+            Call::Release { conn } => self.connections.remove(conn).map(|()| Reply::Done)?,
+            Call::Reserve { conn, room } => self.reserve(turn, conn, room)?,
             Call::Rest { follower, asked } => {
-                self.followers.pause(&follower, asked, turn.moment.now)?;
-                Reply::NotFollowing
+                self.followers.pause(&follower, asked, now).map(|()| Reply::NotFollowing)?
             }
             Call::Unfollow { follower, asked } => {
-                self.followers.leave(&follower, asked)?;
-                Reply::NotFollowing
+                self.followers.leave(&follower, asked).map(|()| Reply::NotFollowing)?
             }
         };
         self.settle(turn)?;
@@ -67,11 +55,9 @@ impl<S: Sql> Room<S> {
                 self.subscriptions.let_go(room, *asked);
                 Ok(())
             }
-            Call::Read { conn, since, alive } if self.place_of(*conn, room) == Some((*since, *alive)) => match reply {
-                Some(Reply::Page { after, delivery, head }) => self.page_came(turn, *conn, after, &delivery, head),
-                Some(Reply::Lost(head)) => self.page_lost(turn, *conn, room, head),
-                _ => self.page_failed(turn, *conn, room),
-            },
+            Call::Read { conn, since, alive } if self.place_of(*conn, room) == Some((*since, *alive)) => {
+                self.page_returned(turn, *conn, room, reply)
+            }
             Call::Deliver(sent) => self.delivered(turn, room, sent, reply),
             Call::Alive { conns } => self.bury(conns, reply),
             // A farewell that got lost is made up for when the user's connections are counted. Nobody waits for the others.
@@ -107,6 +93,20 @@ impl<S: Sql> Room<S> {
         Ok(())
     }
 
+    fn page_returned(
+        &mut self,
+        turn: &mut Turn,
+        conn: ConnId,
+        room: &RoomName,
+        reply: Option<Reply>,
+    ) -> Result<(), StoreError> {
+        match reply {
+            Some(Reply::Page { after, delivery, head }) => self.page_came(turn, conn, after, &delivery, head),
+            Some(Reply::Lost(head)) => self.page_lost(turn, conn, room, head),
+            _ => self.page_failed(turn, conn, room),
+        }
+    }
+
     fn delivered(
         &mut self,
         turn: &Turn,
@@ -131,6 +131,14 @@ impl<S: Sql> Room<S> {
         dead.copied().try_for_each(|conn| self.connections.remove(conn))
     }
 
+    /// Counts one more connection of the user, unless it may not be opened.
+    fn reserve(&mut self, turn: &mut Turn, conn: ConnId, room: RoomName) -> Result<Reply, StoreError> {
+        match self.refuse_connection(turn) {
+            Some(reject) => Ok(Reply::Refused(reject)),
+            None => self.connections.add(conn, room).map(|()| Reply::Done),
+        }
+    }
+
     /// Whether the user may open no further connection, and why. At the limit, the other rooms are asked which of those
     /// that are counted are still open: one that crashed did not say goodbye.
     pub(super) fn refuse_connection(&mut self, turn: &mut Turn) -> Option<Reject> {
@@ -144,6 +152,13 @@ impl<S: Sql> Room<S> {
             turn.call(room, Call::Alive { conns });
         }
         Some(Reject::TooManyConnections)
+    }
+
+    /// Has a connection's user count it no more.
+    pub(super) fn release(&self, turn: &mut Turn, session: &Session) {
+        if self.name.kind() != Kind::User {
+            turn.call(RoomName::new(Kind::User, session.user.clone()), Call::Release { conn: session.conn });
+        }
     }
 
     /// Closes connections, now or when they come.
@@ -175,6 +190,12 @@ impl<S: Sql> Room<S> {
         let until = now.plus(limits.ticket_lifetime);
         let issued = self.tickets.issue(now, until, &secret, rights, limits.tickets_per_user)?;
         Ok(if issued { Reply::Issued(secret) } else { Reply::Refused(Reject::RateLimit) })
+    }
+
+    /// Uses a ticket up that somebody brings.
+    fn redeem(&self, turn: &Turn, secret: &str) -> Result<Reply, StoreError> {
+        let rights = self.tickets.redeem(turn.moment.now, secret)?;
+        Ok(rights.map_or(Reply::Refused(Reject::InvalidToken), Reply::Redeemed))
     }
 
     /// Those of these connections that are open here.

@@ -7,7 +7,7 @@ use crate::asker::Asker;
 use crate::chat_session::{Act, ChatSession, Description, Done, Order, Participant, Title};
 use crate::code::{CloseCode, Refusal, Reject};
 use crate::config::ChatAccess;
-use crate::id::{Id, Kind, RoomName};
+use crate::id::{Id, RoomName};
 use crate::link::Call;
 use crate::moment::Millis;
 use crate::protocol::{ErrorData, ServerFrame};
@@ -192,13 +192,6 @@ impl<S: Sql> Room<S> {
             turn.call(room, Call::Unfollow { follower: self.name.clone(), asked });
         }
         Ok(())
-    }
-
-    /// Has a connection's user count it no more.
-    pub(super) fn release(&self, turn: &mut Turn, session: &Session) {
-        if self.name.kind() != Kind::User {
-            turn.call(RoomName::new(Kind::User, session.user.clone()), Call::Release { conn: session.conn });
-        }
     }
 
     /// Only the owner and services change a session.
