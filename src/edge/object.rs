@@ -332,34 +332,11 @@ impl Object {
         match effect {
             Effect::Ask(answer, body) => self.state.wait_until(self.clone().ask_agent(answer, body)),
             Effect::Hush(answer) => self.hush_agent(&answer),
-            Effect::Attach(session) => {
-                let socket = sockets.get(&session.conn);
-                let written = socket.map_or(Ok(()), |socket| socket.serialize_attachment(session.encode()));
-                log("attachment", written);
-            }
-            Effect::Call(room, call) => {
-                let (object, losses) = (self.clone(), self.losses.get());
-                self.state.wait_until(async move { object.call(room, call, losses).await });
-            }
-            Effect::Close(conn, code, reason) => {
-                let close = |socket: WebSocket| {
-                    disown(&socket)?;
-                    socket.close(Some(code.number()), Some(reason))
-                };
-                log("close", sockets.remove(&conn).map_or(Ok(()), close));
-            }
-            Effect::Run(errand) => {
-                let object = self.clone();
-                self.state.wait_until(async move { object.errand(errand).await });
-            }
-            Effect::Send(to, frame) => {
-                let frame = JsString::from(&*frame);
-                for socket in to.iter().filter_map(|conn| sockets.get(conn)) {
-                    if let Err(error) = binding::send(socket, &frame) {
-                        console_debug!("a socket that is closing: {error:?}");
-                    }
-                }
-            }
+            Effect::Attach(session) => attach(sockets, &session),
+            Effect::Call(room, call) => self.state.wait_until(self.clone().call(room, call, self.losses.get())),
+            Effect::Close(conn, code, reason) => close(sockets, conn, code, reason),
+            Effect::Run(errand) => self.state.wait_until(self.clone().errand(errand)),
+            Effect::Send(to, frame) => send(sockets, &to, &frame),
         }
     }
 
@@ -446,6 +423,28 @@ struct Published {
 
 fn session(socket: &WebSocket) -> Option<Session> {
     Session::decode(&socket.deserialize_attachment::<String>().ok()??)
+}
+
+fn attach(sockets: &BTreeMap<ConnId, WebSocket>, session: &Session) {
+    let socket = sockets.get(&session.conn);
+    log("attachment", socket.map_or(Ok(()), |socket| socket.serialize_attachment(session.encode())));
+}
+
+fn close(sockets: &mut BTreeMap<ConnId, WebSocket>, conn: ConnId, code: CloseCode, reason: &str) {
+    let close = |socket: WebSocket| {
+        disown(&socket)?;
+        socket.close(Some(code.number()), Some(reason))
+    };
+    log("close", sockets.remove(&conn).map_or(Ok(()), close));
+}
+
+fn send(sockets: &BTreeMap<ConnId, WebSocket>, to: &[ConnId], frame: &str) {
+    let frame = JsString::from(frame);
+    for socket in to.iter().filter_map(|conn| sockets.get(conn)) {
+        if let Err(error) = binding::send(socket, &frame) {
+            console_debug!("a socket that is closing: {error:?}");
+        }
+    }
 }
 
 /// Takes its session from a socket that the room has done with. The runtime may list it for a while yet.
