@@ -42,7 +42,7 @@ use crate::peer::Peer;
 use crate::presence::Presence;
 use crate::session::Session;
 use crate::sql::{Sql, StoreError};
-use crate::subscriptions::Subscriptions;
+use crate::subscriptions::{Gone, Subscriptions};
 use crate::tickets::Tickets;
 use crate::turn::{Input, Turn};
 use crate::typing::Typing;
@@ -142,38 +142,37 @@ impl<S: Sql> Room<S> {
         streams: &[Id],
         moment: &mut Moment,
     ) -> Result<Self, StoreError> {
-        let looked_up = moment.now;
-        let peer = |(session, pinged): (Session, _)| (session.conn, Peer { pinged, looked_up, ..Peer::new(session) });
-        let peers: BTreeMap<ConnId, Peer> = sockets.into_iter().map(peer).collect();
-        let limits = &config.limits;
-        let marks = Marks::open(sql.clone(), name.kind(), Epoch(moment.number()))?;
+        let (now, epoch) = (moment.now, Epoch(moment.number()));
+        let (mut room, gone) = Self::load(name, config, sql, peers(sockets, now), streams, epoch, now)?;
+        room.wake_up(gone, now)?;
+        Ok(room)
+    }
+
+    /// Reads all parts of a room; and says who had subscribed and is gone.
+    fn load(
+        name: RoomName,
+        config: Rc<Config>,
+        sql: S,
+        peers: BTreeMap<ConnId, Peer>,
+        streams: &[Id],
+        epoch: Epoch,
+        now: Millis,
+    ) -> Result<(Self, Vec<Gone>), StoreError> {
+        let (limits, chat) = (&config.limits, name.kind() == Kind::Chat);
+        let marks = Marks::open(sql.clone(), name.kind(), epoch)?;
         let log = Log::open(sql.clone(), limits)?;
-        let members = Members::open(sql.clone(), limits.offline_ttl);
         let most = limits.subscriptions_per_connection;
         let (subscriptions, gone) = Subscriptions::open(sql.clone(), most, |conn| peers.contains_key(&conn))?;
-        let noted = marks.noted().max(log.progress());
-        let followers = Followers::open(sql.clone(), noted.settled)?;
-        let connections = Connections::open(sql.clone())?;
-        let (chat, now) = ((name.kind() == Kind::Chat).then(|| sql.clone()), moment.now);
-        let answers = chat.clone().map(|sql| Answers::open(sql, streams, &config, now)).transpose()?;
-        let uploads = chat.clone().map(|sql| Uploads::open(sql, now)).transpose()?;
-        let discards = chat.clone().map(|sql| Discards::open(sql, now)).transpose()?;
-        let session = chat.map(ChatSession::open).transpose()?;
-        let mut room = Self {
-            name,
-            config,
-            marks,
-            log,
-            members,
-            peers,
-            followers,
+        let room = Self {
+            members: Members::open(sql.clone(), limits.offline_ttl),
+            followers: Followers::open(sql.clone(), marks.noted().max(log.progress()).settled)?,
             subscriptions,
-            connections,
+            connections: Connections::open(sql.clone())?,
             tickets: Tickets::open(sql.clone()),
-            answers: answers.unwrap_or_else(|| Answers::none(sql.clone())),
-            session,
-            uploads: uploads.unwrap_or_else(|| Uploads::none(sql.clone())),
-            discards: discards.unwrap_or_else(|| Discards::none(sql.clone())),
+            answers: if chat { Answers::open(sql.clone(), streams, &config, now)? } else { Answers::none(sql.clone()) },
+            session: if chat { Some(ChatSession::open(sql.clone())?) } else { None },
+            uploads: if chat { Uploads::open(sql.clone(), now)? } else { Uploads::none(sql.clone()) },
+            discards: if chat { Discards::open(sql.clone(), now)? } else { Discards::none(sql.clone()) },
             files: Files::open(sql),
             batch: Batch::default(),
             sweep: Sweep::Now,
@@ -181,9 +180,13 @@ impl<S: Sql> Room<S> {
             hung_up: BTreeMap::new(),
             presence: None,
             typing: Typing::default(),
+            name,
+            config,
+            marks,
+            log,
+            peers,
         };
-        room.wake_up(noted, gone, moment.now)?;
-        Ok(room)
+        Ok((room, gone))
     }
 
     /// Takes what happened.
@@ -276,4 +279,10 @@ impl<S: Sql> Room<S> {
     fn limits(&self) -> &Limits {
         &self.config.limits
     }
+}
+
+/// The sockets that are open, as they say who they are.
+fn peers(sockets: Vec<(Session, Option<Millis>)>, looked_up: Millis) -> BTreeMap<ConnId, Peer> {
+    let peer = |(session, pinged): (Session, _)| (session.conn, Peer { pinged, looked_up, ..Peer::new(session) });
+    sockets.into_iter().map(peer).collect()
 }

@@ -36,12 +36,11 @@ impl<S: Sql> Room<S> {
 
     pub(super) fn welcome(&self, turn: &mut Turn, conn: ConnId, start: Start, presence: Option<&Crowd>) {
         let Some(Peer { session, .. }) = self.peers.get(&conn) else { return };
-        let message = "Connected to Cidadão.AI";
-        let (room, connection_id) = (&self.name, session.conn);
+        let (room, message, connection_id) = (&self.name, "Connected to Cidadão.AI", session.conn);
         let reconnect_within_ms = self.limits().reconnect_within(self.peers.len());
-        let connection = Id::from(connection_id.0);
-        let frame = match room.kind() {
-            Kind::User => ServerFrame::ConnectionEstablished {
+        let own_id = Id::from(connection_id.0);
+        let frame = if room.kind() == Kind::User {
+            ServerFrame::ConnectionEstablished {
                 message,
                 user_id: &session.user,
                 connection_type: session.connection_type,
@@ -50,19 +49,17 @@ impl<S: Sql> Room<S> {
                 start,
                 reconnect_within_ms,
                 presence,
-            },
-            Kind::Analysis | Kind::Chat | Kind::Investigation | Kind::System => {
-                let session_id = if room.kind() == Kind::Chat { room.id() } else { &connection };
-                ServerFrame::Connection {
-                    status: "connected",
-                    session_id,
-                    message,
-                    connection_id,
-                    room,
-                    start,
-                    reconnect_within_ms,
-                    presence,
-                }
+            }
+        } else {
+            ServerFrame::Connection {
+                status: "connected",
+                session_id: if room.kind() == Kind::Chat { room.id() } else { &own_id },
+                message,
+                connection_id,
+                room,
+                start,
+                reconnect_within_ms,
+                presence,
             }
         };
         self.tell(turn, [conn], &frame);
