@@ -9,6 +9,7 @@ mod chat;
 mod files;
 mod hear;
 mod links;
+mod liveness;
 mod present;
 mod publish;
 mod replay;
@@ -46,6 +47,8 @@ use crate::subscriptions::{Gone, Subscriptions};
 use crate::tickets::Tickets;
 use crate::turn::{Input, Turn};
 use crate::typing::Typing;
+
+use liveness::Sweep;
 
 pub use files::{Ask, Permit, Place, Told};
 
@@ -90,15 +93,6 @@ pub struct Counts {
     pub connections: usize,
     /// Rooms that they subscribed to, counted by socket.
     pub subscriptions: usize,
-}
-
-/// When silent connections are looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sweep {
-    /// In this turn: it is known when each was last heard.
-    Now,
-    /// Then, or when the room is loaded.
-    At(Millis),
 }
 
 /// One room.
@@ -262,18 +256,6 @@ impl<S: Sql> Room<S> {
         self.see_to_files(turn)?;
         self.clean(now)?;
         self.marks.note(self.progress(), now)
-    }
-
-    /// Whether the platform should say, by [`Input::Swept`], when each connection last pinged.
-    pub fn sweep_is_due(&self, now: Millis) -> bool {
-        self.next_sweep().is_some_and(|due| due <= now)
-    }
-
-    fn next_sweep(&self) -> Option<Millis> {
-        match self.sweep {
-            Sweep::At(due) if !self.peers.is_empty() => Some(due),
-            Sweep::At(_) | Sweep::Now => None,
-        }
     }
 
     fn limits(&self) -> &Limits {
