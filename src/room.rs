@@ -6,6 +6,7 @@
 mod answering;
 mod attendance;
 mod chat;
+mod chat_session;
 mod files;
 mod hear;
 mod links;
@@ -14,7 +15,6 @@ mod present;
 mod publish;
 mod replay;
 mod report;
-mod sessions;
 mod talk;
 mod upload;
 
@@ -110,7 +110,7 @@ pub struct Room<S> {
     tickets: Tickets<S>,
     answers: Answers<S>,
     /// What is known of a chat session; in rooms of other kinds there is none.
-    session: Option<ChatSession<S>>,
+    chat_session: Option<ChatSession<S>>,
     files: Files<S>,
     uploads: Uploads<S>,
     discards: Discards<S>,
@@ -164,7 +164,7 @@ impl<S: Sql> Room<S> {
             connections: Connections::open(sql.clone())?,
             tickets: Tickets::open(sql.clone()),
             answers: if chat { Answers::open(sql.clone(), streams, &config, now)? } else { Answers::none(sql.clone()) },
-            session: if chat { Some(ChatSession::open(sql.clone())?) } else { None },
+            chat_session: if chat { Some(ChatSession::open(sql.clone())?) } else { None },
             uploads: if chat { Uploads::open(sql.clone(), now)? } else { Uploads::none(sql.clone()) },
             discards: if chat { Discards::open(sql.clone(), now)? } else { Discards::none(sql.clone()) },
             files: Files::open(sql),
