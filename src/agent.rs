@@ -7,6 +7,7 @@ pub mod address;
 pub mod backend;
 pub mod demo;
 pub mod openai;
+pub mod question;
 pub mod sse;
 
 use serde::{Deserialize, Serialize};

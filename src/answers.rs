@@ -1,11 +1,10 @@
 //! The answers that a chat waits for: which agents are at, and which they have still to be asked for.
 
 pub mod answer;
-pub mod question;
 
 use crate::agent::Agent;
+use crate::agent::question::Question;
 use crate::answers::answer::Answer;
-use crate::answers::question::Question;
 use crate::config::Config;
 use crate::id::Id;
 use crate::limits::Limits;

@@ -1,4 +1,4 @@
-//! The worker's settings, read once by a pure function; `tests/contract.rs` ties them to wrangler.toml and the README.
+//! The worker's settings, read once by a pure function; a test ties them to wrangler.toml and the README.
 
 use std::ops::RangeInclusive;
 

@@ -1,4 +1,4 @@
-//! What stands after the question mark.
+//! A URL's query: what stands after the question mark.
 
 use crate::code::{Refusal, Reject};
 use crate::history::{Anchor, Range};

@@ -5,8 +5,8 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use super::openai::Remark;
+use super::question::Question;
 use super::{Protocol, backend, openai};
-use crate::answers::question::Question;
 use crate::id::Id;
 
 /// Which model is asked for, if nothing is set.

@@ -1,10 +1,10 @@
-//! What people say in a chat.
+//! What people say in a chat: it goes into the log, and to the agent if that is asked; and they may stop the answer.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{Failure, Room, Taken};
-use crate::answers::question::Question;
+use crate::agent::question::Question;
 use crate::code::{Refusal, Reject};
 use crate::id::{ConnId, Id, Kind, Seq};
 use crate::message::Draft;
