@@ -116,7 +116,10 @@ async fn carry_out(
         Admission::History(room, range, asker) => hand(env, &room, "history", &to_json(&(asker, range))?).await,
         Admission::Preflight(methods) => preflight(methods).map_err(internal),
         Admission::Publish(room) => hand(env, &room, "messages", &body::read(&mut request, most).await?).await,
-        Admission::Rename(room, asker) => rename(env, &room, asker, &body::read(&mut request, most).await?).await,
+        Admission::Rename(room, asker) => {
+            let order = rename(asker, &body::read(&mut request, most).await?)?;
+            hand(env, &room, "session", &order).await
+        }
         Admission::Session(room, order) => hand(env, &room, "session", &to_json(&order)?).await,
         Admission::Status(room, id) => hand(env, &room, "status", &to_json(&id)?).await,
         Admission::Ticket(claims) => json(200, &user::issue(env, config, claims).await?).map_err(internal),
@@ -140,17 +143,18 @@ async fn connect(
     agreed: Option<&str>,
 ) -> std::result::Result<Response, Refusal> {
     user::reserve(env, room, session).await?;
-    open_socket(env, room, session, agreed).await.map_err(internal)
+    let request = upgrade(session, agreed).map_err(internal)?;
+    room_stub(env, room).map_err(internal)?.fetch_with_request(request).await.map_err(internal)
 }
 
-async fn open_socket(env: &Env, room: &RoomName, session: &Session, agreed: Option<&str>) -> Result<Response> {
+fn upgrade(session: &Session, agreed: Option<&str>) -> Result<Request> {
     let headers = Headers::new();
     headers.set("upgrade", "websocket")?;
     headers.set(SESSION, &session.encode())?;
     agreed.map_or(Ok(()), |protocol| headers.set(AGREED, protocol))?;
     let mut init = RequestInit::new();
     init.with_headers(headers);
-    room_stub(env, room)?.fetch_with_request(Request::new_with_init("https://room/socket", &init)?).await
+    Request::new_with_init("https://room/socket", &init)
 }
 
 async fn disconnect(env: &Env, user: &RoomName, body: &[u8]) -> std::result::Result<Response, Refusal> {
@@ -158,9 +162,9 @@ async fn disconnect(env: &Env, user: &RoomName, body: &[u8]) -> std::result::Res
     json(200, &Disconnected { disconnected }).map_err(internal)
 }
 
-async fn rename(env: &Env, room: &RoomName, asker: Asker, body: &[u8]) -> std::result::Result<Response, Refusal> {
+fn rename(asker: Asker, body: &[u8]) -> std::result::Result<Vec<u8>, Refusal> {
     let act = Act::Rename(Title::parse(body)?);
-    hand(env, room, "session", &to_json(&Order { asker, act })?).await
+    to_json(&Order { asker, act })
 }
 
 fn preflight(methods: String) -> Result<Response> {
