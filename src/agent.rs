@@ -7,6 +7,7 @@ pub mod address;
 pub mod backend;
 pub mod demo;
 pub mod openai;
+pub mod question;
 pub mod sse;
 
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ const MESSAGE_CHARS: usize = 500;
 
 /// Which protocol an agent speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Protocol {
     /// That of the Cidadão.AI backend, `POST /api/v1/chat/stream`.
     Backend,
     /// Chat completions, `POST /v1/chat/completions`.
@@ -110,24 +111,24 @@ impl Event {
 #[derive(Debug)]
 pub struct Reader {
     stream: sse::Decoder,
-    protocol: Protocol,
+    parser: Parser,
     over: bool,
 }
 
 #[derive(Debug)]
-enum Protocol {
-    Backend(backend::Answer),
-    OpenAi(openai::Answer),
+enum Parser {
+    Backend(backend::Parser),
+    OpenAi(openai::Parser),
 }
 
 impl Reader {
-    /// The answer of an agent of that kind, of which one event may have so many bytes.
-    pub fn new(kind: Kind, event_bytes: usize) -> Self {
-        let protocol = match kind {
-            Kind::Backend => Protocol::Backend(backend::Answer::default()),
-            Kind::OpenAi => Protocol::OpenAi(openai::Answer::default()),
+    /// The answer of an agent that speaks that protocol, of which one event may have so many bytes.
+    pub fn new(protocol: Protocol, event_bytes: usize) -> Self {
+        let parser = match protocol {
+            Protocol::Backend => Parser::Backend(backend::Parser::default()),
+            Protocol::OpenAi => Parser::OpenAi(openai::Parser::default()),
         };
-        Self { stream: sse::Decoder::new(event_bytes), protocol, over: false }
+        Self { stream: sse::Decoder::new(event_bytes), parser, over: false }
     }
 
     /// What the next bytes say, cut anywhere.
@@ -146,9 +147,9 @@ impl Reader {
 
     /// What it says that the stream has ended. Nothing, if the answer had ended before.
     pub fn end(&mut self) -> Option<Event> {
-        let whole = match &self.protocol {
-            Protocol::Backend(_) => false,
-            Protocol::OpenAi(answer) => answer.finished(),
+        let whole = match &self.parser {
+            Parser::Backend(_) => false,
+            Parser::OpenAi(parser) => parser.finished(),
         };
         self.close(if whole { openai::done() } else { Event::Failed("The agent's answer broke off.".to_owned()) })
     }
@@ -157,9 +158,9 @@ impl Reader {
         if self.over {
             return None;
         }
-        let event = match &mut self.protocol {
-            Protocol::Backend(answer) => answer.read(part),
-            Protocol::OpenAi(answer) => answer.read(&part.data),
+        let event = match &mut self.parser {
+            Parser::Backend(parser) => parser.read(part),
+            Parser::OpenAi(parser) => parser.read(&part.data),
         };
         self.over = event.as_ref().is_some_and(Event::is_last);
         event
@@ -192,7 +193,7 @@ mod tests {
 
     #[test]
     fn an_answer_ends_once() {
-        let mut reader = Reader::new(Kind::Backend, 1_000);
+        let mut reader = Reader::new(Protocol::Backend, 1_000);
         assert_eq!(reader.push(b"data: {\"type\":\"error\",\"message\":\"no\"}\n\ndata: {}\n\n"), [failed("no")]);
         assert_eq!(reader.push(CHUNK), []);
         assert_eq!(reader.end(), None);
@@ -201,8 +202,8 @@ mod tests {
 
     #[test]
     fn a_stream_that_ends_before_the_answer_does_broke_off() {
-        for kind in [Kind::Backend, Kind::OpenAi] {
-            let mut reader = Reader::new(kind, 1_000);
+        for protocol in [Protocol::Backend, Protocol::OpenAi] {
+            let mut reader = Reader::new(protocol, 1_000);
             assert_eq!(reader.push(b""), []);
             assert_eq!(reader.end(), Some(failed("The agent's answer broke off.")));
             assert_eq!((reader.push(CHUNK), reader.end()), (vec![], None));
@@ -211,7 +212,7 @@ mod tests {
 
     #[test]
     fn an_event_without_end_fails_and_what_came_before_it_counts() {
-        let mut reader = Reader::new(Kind::Backend, 100);
+        let mut reader = Reader::new(Protocol::Backend, 100);
         let flood = [CHUNK, b"data: ", &[b'a'; 100]].concat();
         assert_eq!(reader.push(&flood), [text("a"), failed("The agent sent too much at once.")]);
         assert_eq!(reader.push(CHUNK), []);
@@ -220,7 +221,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_complete_is_so_whatever_follows() {
-        let mut reader = Reader::new(Kind::OpenAi, 100);
+        let mut reader = Reader::new(Protocol::OpenAi, 100);
         let flood = [b"data: [DONE]\n\ndata: ", &[b'a'; 200][..]].concat();
         assert_eq!(reader.push(&flood), [openai::done()]);
         assert_eq!(reader.end(), None);

@@ -1,20 +1,19 @@
 //! The answers that a chat waits for: which agents are at, and which they have still to be asked for.
 
 pub mod answer;
-pub mod question;
 
 use crate::agent::Agent;
+use crate::agent::question::Question;
 use crate::answers::answer::Answer;
-use crate::answers::question::Question;
 use crate::config::Config;
 use crate::id::Id;
 use crate::limits::Limits;
 use crate::moment::Millis;
 use crate::sql::{Sql, StoreError, Value};
 
-/// An answer, and what it answers.
+/// An answer that is waited for, and what it answers.
 #[derive(Debug)]
-pub struct Asked {
+pub struct Pending {
     /// Its id: that of the message which it will be.
     pub id: Id,
     /// What was asked.
@@ -38,7 +37,7 @@ pub enum Standing {
 #[derive(Debug)]
 pub struct Answers<S> {
     sql: S,
-    all: Vec<Asked>,
+    all: Vec<Pending>,
 }
 
 impl<S: Sql> Answers<S> {
@@ -51,27 +50,27 @@ impl<S: Sql> Answers<S> {
     pub fn open(sql: S, streams: &[Id], config: &Config, now: Millis) -> Result<Self, StoreError> {
         let rows = sql.exec("SELECT id, question, asked, agent, text FROM answers", &[])?;
         let read = |row| Self::read(row, streams, config, now);
-        let mut all: Vec<Asked> = rows.into_iter().filter_map(read).collect();
-        all.sort_by_key(|asked| asked.question.seq);
+        let mut all: Vec<Pending> = rows.into_iter().filter_map(read).collect();
+        all.sort_by_key(|pending| pending.question.seq);
         Ok(Self { sql, all })
     }
 
-    fn read(row: Vec<Value>, streams: &[Id], config: &Config, now: Millis) -> Option<Asked> {
+    fn read(row: Vec<Value>, streams: &[Id], config: &Config, now: Millis) -> Option<Pending> {
         let [id, question, asked, agent, text] = <[Value; 5]>::try_from(row).ok()?;
         let (id, text): (Id, String) = (id.text()?.parse().ok()?, text.text()?);
         let question: Question = serde_json::from_str(&question.text()?).ok()?;
-        let standing = match (asked.number().map(Millis), config.agent.kind()) {
+        let standing = match (asked.number().map(Millis), config.agent.protocol()) {
             (None, _) => Standing::Waiting,
             // The demonstration writes nothing down: what is there, an agent said that is no longer set.
             (Some(asked), None) if text.is_empty() => {
                 Standing::Running(Answer::of_demo(&question.content, asked).into())
             }
-            (Some(asked), Some(kind)) if streams.contains(&id) => {
-                Standing::Running(Answer::of_agent(kind, asked, now, &config.limits).into())
+            (Some(asked), Some(protocol)) if streams.contains(&id) => {
+                Standing::Running(Answer::of_agent(protocol, asked, now, &config.limits).into())
             }
             (Some(_), _) => Standing::Lost(text, serde_json::from_str(&agent.text()?).ok()?),
         };
-        Some(Asked { id, question, standing })
+        Some(Pending { id, question, standing })
     }
 
     /// How many there are.
@@ -81,52 +80,52 @@ impl<S: Sql> Answers<S> {
 
     /// Those that an agent is at.
     pub fn running(&self) -> impl Iterator<Item = (&Id, &Question, &Answer)> {
-        self.all.iter().filter_map(|asked| match &asked.standing {
-            Standing::Running(answer) => Some((&asked.id, &asked.question, &**answer)),
+        self.all.iter().filter_map(|pending| match &pending.standing {
+            Standing::Running(answer) => Some((&pending.id, &pending.question, &**answer)),
             Standing::Waiting | Standing::Lost(..) => None,
         })
     }
 
     /// Those that no agent will go on with.
     pub fn lost(&self) -> Vec<Id> {
-        let lost = |asked: &&Asked| matches!(asked.standing, Standing::Lost(..));
-        self.all.iter().filter(lost).map(|asked| asked.id.clone()).collect()
+        let lost = |pending: &&Pending| matches!(pending.standing, Standing::Lost(..));
+        self.all.iter().filter(lost).map(|pending| pending.id.clone()).collect()
     }
 
     /// The next question to be asked, if so many may run at once.
     pub fn next(&self, most: usize) -> Option<(Id, Question)> {
-        let waits = |asked: &&Asked| matches!(asked.standing, Standing::Waiting);
+        let waits = |pending: &&Pending| matches!(pending.standing, Standing::Waiting);
         let next = self.all.iter().find(waits).filter(|_| self.running().count() < most)?;
         Some((next.id.clone(), next.question.clone()))
     }
 
     /// The answer that an agent is at, if it is.
     pub fn get_mut(&mut self, id: &Id) -> Option<(&Question, &mut Answer)> {
-        let asked = self.all.iter_mut().find(|asked| asked.id == *id)?;
-        match &mut asked.standing {
-            Standing::Running(answer) => Some((&asked.question, answer)),
+        let pending = self.all.iter_mut().find(|pending| pending.id == *id)?;
+        match &mut pending.standing {
+            Standing::Running(answer) => Some((&pending.question, answer)),
             Standing::Waiting | Standing::Lost(..) => None,
         }
     }
 
     /// The answer of which that is so.
-    pub fn find(&self, is: impl Fn(&Asked) -> bool) -> Option<&Asked> {
-        self.all.iter().find(|asked| is(asked))
+    pub fn find(&self, is: impl Fn(&Pending) -> bool) -> Option<&Pending> {
+        self.all.iter().find(|pending| is(pending))
     }
 
     /// Adds a question.
     pub fn add(&mut self, id: Id, question: Question) -> Result<(), StoreError> {
         let statement = "INSERT INTO answers (id, question, agent, text) VALUES (?, ?, '{}', '')";
         self.sql.exec(statement, &[(&id).into(), (&*to_json(&question)).into()])?;
-        self.all.push(Asked { id, question, standing: Standing::Waiting });
+        self.all.push(Pending { id, question, standing: Standing::Waiting });
         Ok(())
     }
 
     /// An agent is asked.
     pub fn begin(&mut self, id: &Id, answer: Answer, now: Millis) -> Result<(), StoreError> {
         self.sql.exec("UPDATE answers SET asked = ? WHERE id = ?", &[now.0.into(), id.into()])?;
-        if let Some(asked) = self.all.iter_mut().find(|asked| asked.id == *id) {
-            asked.standing = Standing::Running(Box::new(answer));
+        if let Some(pending) = self.all.iter_mut().find(|pending| pending.id == *id) {
+            pending.standing = Standing::Running(Box::new(answer));
         }
         Ok(())
     }
@@ -142,8 +141,8 @@ impl<S: Sql> Answers<S> {
     }
 
     /// Takes an answer out that has come to its end.
-    pub fn remove(&mut self, id: &Id) -> Result<Option<Asked>, StoreError> {
-        let Some(place) = self.all.iter().position(|asked| asked.id == *id) else { return Ok(None) };
+    pub fn remove(&mut self, id: &Id) -> Result<Option<Pending>, StoreError> {
+        let Some(place) = self.all.iter().position(|pending| pending.id == *id) else { return Ok(None) };
         self.sql.exec("DELETE FROM answers WHERE id = ?", &[id.into()])?;
         Ok(Some(self.all.remove(place)))
     }

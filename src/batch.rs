@@ -1,4 +1,4 @@
-//! What waits to be sent together.
+//! Batches: messages that wait to be sent together.
 //!
 //! A quiet room sends at once. To send costs time for every socket, and whatever arrives while a room of a thousand is
 //! still sending belongs into the next frame: so each flush opens a window as long as the flush costs.

@@ -18,7 +18,7 @@ use crate::sql::{Sql, StoreError, Value};
 const RETRY_MIN: u64 = 1_000;
 /// Longest pause.
 const RETRY_MAX: u64 = 60_000;
-/// When a delivery without an answer counts as failed. It also wakes a room that was killed while it delivered.
+/// When a delivery without a reply counts as failed. It also wakes a room that was killed while it delivered.
 const PATIENCE: u64 = 30_000;
 
 /// How one follower is doing, as it is written down.
@@ -189,13 +189,13 @@ impl<S: Sql> Followers<S> {
         &mut self,
         room: &RoomName,
         sent: &Rc<Delivery>,
-        answer: Return,
+        reply: Return,
         head: Seq,
         now: Millis,
     ) -> Result<(), StoreError> {
         let Some(follower) = self.awaiting(room, sent) else { return Ok(()) };
         follower.state = State::Ready;
-        match answer {
+        match reply {
             Return::Confirmed(seq) => {
                 follower.delivered = follower.delivered.max(seq);
                 follower.confirmed = follower.confirmed.max(seq);

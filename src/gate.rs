@@ -7,11 +7,10 @@ use crate::code::{Refusal, Reject};
 use crate::config::Config;
 use crate::grants;
 use crate::history::Range;
-use crate::id::{ConnId, Id, Kind, RoomName, Seq};
+use crate::id::{ConnId, Id, InvalidId, Kind, RoomName};
 use crate::moment::{Millis, Moment};
 use crate::protocol::SUBPROTOCOL;
 use crate::query::Query;
-use crate::reach::Reaches;
 use crate::route::Route;
 use crate::session::{ConnectionType, Session};
 
@@ -39,12 +38,12 @@ pub struct Request<'a> {
 /// What a request is allowed to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admission {
+    /// Bring a file to a room, as that asker.
+    BringFile(RoomName, Asker, Brought),
     /// Open a socket in a room, with the subprotocol that was agreed on.
     Connect(RoomName, Box<Session>, Option<&'static str>),
     /// Close all connections of the user with this room.
     Disconnect(RoomName),
-    /// Bring a file to a room: its id, its name and its hash, as far as they are said.
-    BringFile(RoomName, Asker, Brought),
     /// Have a file of a room.
     File(RoomName, Asker, Id),
     /// Ask how the worker is, and one room if it is named.
@@ -86,113 +85,127 @@ pub fn admit(request: &Request<'_>, config: &Config, moment: &mut Moment) -> Res
     if request.upgrade && matches!(route, Route::History(_) | Route::Status(..) | Route::File(..)) {
         return Err(Reject::MethodNotAllowed.because("This path opens no socket."));
     }
-    match route {
-        Route::BringFile(room, id) => {
-            let (room, asker) = visit(request, config, moment, room)?;
-            let name = Query(request.query).get("name").unwrap_or_else(|| id.to_string());
-            Ok(Admission::BringFile(room, asker, Brought { id, name }))
+    let visit = Visit { request, config, now: moment.now };
+    visit.decide(route, moment)
+}
+
+/// A request that comes from where it may, for a route that there is.
+#[derive(Clone, Copy)]
+struct Visit<'a> {
+    request: &'a Request<'a>,
+    config: &'a Config,
+    now: Millis,
+}
+
+impl Visit<'_> {
+    fn decide(self, route: Route, moment: &mut Moment) -> Result<Admission, Refusal> {
+        match route {
+            Route::BringFile(room, id) => self.bring(room, id),
+            Route::Connect(room) if room.kind() == Kind::Chat && !self.request.upgrade => {
+                self.session(room, Act::Describe)
+            }
+            Route::Connect(room) => self.connect(moment, |claims| granted(claims, room)),
+            // A user's own room needs no grant.
+            Route::ConnectUser => self.connect(moment, |claims| Ok(RoomName::new(Kind::User, claims.user.clone()))),
+            Route::Dismiss(room, user) => self.session(room, Act::Dismiss(user)),
+            Route::Disconnect(room) => self.serve(room).map(Admission::Disconnect),
+            Route::Erase(room) => self.session(room, Act::Erase),
+            Route::File(room, id) => self.ask(room).map(|(room, asker)| Admission::File(room, asker, id)),
+            Route::Health => self.health(),
+            Route::History(room) => self.history(room),
+            Route::Invite(room, user) => self.session(room, Act::Invite(user)),
+            Route::Publish(room) => self.serve(room).map(Admission::Publish),
+            Route::Rename(room) => self.ask(room).map(|(room, asker)| Admission::Rename(room, asker)),
+            Route::Status(room, id) => self.serve(room).map(|room| Admission::Status(room, id)),
+            Route::Ticket => self.authenticate().map(Admission::Ticket),
         }
-        Route::File(room, id) => {
-            visit(request, config, moment, room).map(|(room, asker)| Admission::File(room, asker, id))
-        }
-        Route::Health => health(request, config, moment),
-        Route::Connect(room) if room.kind() == Kind::Chat && !request.upgrade => {
-            session(request, config, moment, room, Act::Describe)
-        }
-        Route::Connect(room) => connect(request, config, moment, |claims| granted(claims, room)),
-        // A user's own room needs no grant.
-        Route::ConnectUser => {
-            connect(request, config, moment, |claims| Ok(RoomName::new(Kind::User, claims.user.clone())))
-        }
-        Route::Dismiss(room, user) => session(request, config, moment, room, Act::Dismiss(user)),
-        Route::Disconnect(room) => granted(&service(request, config, moment)?, room).map(Admission::Disconnect),
-        Route::Erase(room) => session(request, config, moment, room, Act::Erase),
-        Route::History(room) => {
-            let claims = authenticate(request, config, moment)?;
-            let room = readable(&claims, room)?;
-            let asker = asker(&claims, &room);
-            Query(request.query).range().map(|range| Admission::History(room, range, asker))
-        }
-        Route::Invite(room, user) => session(request, config, moment, room, Act::Invite(user)),
-        Route::Publish(room) => granted(&service(request, config, moment)?, room).map(Admission::Publish),
-        Route::Rename(room) => visit(request, config, moment, room).map(|(room, asker)| Admission::Rename(room, asker)),
-        Route::Status(room, id) => {
-            granted(&service(request, config, moment)?, room).map(|room| Admission::Status(room, id))
-        }
-        Route::Ticket => authenticate(request, config, moment).map(Admission::Ticket),
     }
-}
 
-fn connect(
-    request: &Request<'_>,
-    config: &Config,
-    moment: &mut Moment,
-    room: impl FnOnce(&Claims) -> Result<RoomName, Refusal>,
-) -> Result<Admission, Refusal> {
-    let claims = authenticate(request, config, moment)?;
-    let room = room(&claims)?;
-    if !request.upgrade {
-        return Err(Reject::UpgradeRequired.into());
+    fn bring(self, room: RoomName, id: Id) -> Result<Admission, Refusal> {
+        let (room, asker) = self.ask(room)?;
+        let name = Query(self.request.query).get("name").unwrap_or_else(|| id.to_string());
+        Ok(Admission::BringFile(room, asker, Brought { id, name }))
     }
-    let query = Query(request.query);
-    let connection_type = query.get("connection_type");
-    let agreed = agree(request.protocols);
-    let session = Session {
-        conn: ConnId(moment.uuid()),
-        user: claims.user,
-        service: claims.service,
-        expires: claims.expires,
-        connection_type: connection_type.as_deref().and_then(ConnectionType::parse).unwrap_or_default(),
-        batches: agreed.is_some(),
-        rooms: claims.rooms,
-        device: query.device()?,
-        acks: query.acks(),
-        resume: query.cursor()?,
-        behind: None,
-        sure: Seq(0),
-        live_since: Millis(0),
-        reaches: Reaches::default(),
-        presence: query.presence().then_some(0),
-        state: None,
-        typing: None,
-    };
-    Ok(Admission::Connect(room, Box::new(session), agreed))
-}
 
-/// Somebody wants something of a chat session that its token opens. Whether the session lets it, the room knows.
-fn session(
-    request: &Request<'_>,
-    config: &Config,
-    moment: &Moment,
-    room: RoomName,
-    act: Act,
-) -> Result<Admission, Refusal> {
-    visit(request, config, moment, room).map(|(room, asker)| Admission::Session(room, Order { asker, act }))
-}
+    fn connect(
+        self,
+        moment: &mut Moment,
+        room: impl FnOnce(&Claims) -> Result<RoomName, Refusal>,
+    ) -> Result<Admission, Refusal> {
+        let claims = self.authenticate()?;
+        let room = room(&claims)?;
+        if !self.request.upgrade {
+            return Err(Reject::UpgradeRequired.into());
+        }
+        let query = Query(self.request.query);
+        let connection_type = query.get("connection_type");
+        let agreed = agree(self.request.protocols);
+        let session = Session {
+            service: claims.service,
+            connection_type: connection_type.as_deref().and_then(ConnectionType::parse).unwrap_or_default(),
+            batches: agreed.is_some(),
+            rooms: claims.rooms,
+            device: query.device()?,
+            acks: query.acks(),
+            resume: query.cursor()?,
+            presence: query.presence().then_some(0),
+            ..Session::new(ConnId(moment.uuid()), claims.user, claims.expires)
+        };
+        Ok(Admission::Connect(room, Box::new(session), agreed))
+    }
 
-/// The room, if the token opens it, and who asks it.
-fn visit(
-    request: &Request<'_>,
-    config: &Config,
-    moment: &Moment,
-    room: RoomName,
-) -> Result<(RoomName, Asker), Refusal> {
-    let claims = authenticate(request, config, moment)?;
-    let room = granted(&claims, room)?;
-    let asker = asker(&claims, &room);
-    Ok((room, asker))
+    /// Somebody wants something of a chat session that its token opens. Whether the session lets it, the room knows.
+    fn session(self, room: RoomName, act: Act) -> Result<Admission, Refusal> {
+        self.ask(room).map(|(room, asker)| Admission::Session(room, Order { asker, act }))
+    }
+
+    /// Anyone may ask how the worker is; how a room is, only a service that may enter it.
+    fn health(self) -> Result<Admission, Refusal> {
+        let Some(room) = Query(self.request.query).get("room") else { return Ok(Admission::Health(None)) };
+        let claims = self.service()?;
+        let room = room.parse().map_err(|invalid: InvalidId| Reject::InvalidId.because(invalid.0))?;
+        granted(&claims, room).map(|room| Admission::Health(Some(room)))
+    }
+
+    fn history(self, room: RoomName) -> Result<Admission, Refusal> {
+        let claims = self.authenticate()?;
+        let room = readable(&claims, room)?;
+        let asker = asker(&claims, &room);
+        Query(self.request.query).range().map(|range| Admission::History(room, range, asker))
+    }
+
+    /// The room, if the token opens it, and who asks it.
+    fn ask(self, room: RoomName) -> Result<(RoomName, Asker), Refusal> {
+        let claims = self.authenticate()?;
+        let room = granted(&claims, room)?;
+        let asker = asker(&claims, &room);
+        Ok((room, asker))
+    }
+
+    /// The room, if the token is a service's and opens it.
+    fn serve(self, room: RoomName) -> Result<RoomName, Refusal> {
+        granted(&self.service()?, room)
+    }
+
+    fn service(self) -> Result<Claims, Refusal> {
+        let claims = self.authenticate()?;
+        match claims.service {
+            true => Ok(claims),
+            false => Err(Reject::Forbidden.because("Only a token with the role `service` may do that.")),
+        }
+    }
+
+    fn authenticate(self) -> Result<Claims, Refusal> {
+        if let Some(claims) = self.request.redeemed {
+            return Ok(claims.clone());
+        }
+        let claims = token(self.request).and_then(|token| self.config.claims(&token, self.now));
+        Ok(claims.ok_or(Reject::InvalidToken)?)
+    }
 }
 
 fn asker(claims: &Claims, room: &RoomName) -> Asker {
     Asker::new(&claims.user, claims.service, claims.rooms.as_ref(), room)
-}
-
-/// Anyone may ask how the worker is; how a room is, only a service that may enter it.
-fn health(request: &Request<'_>, config: &Config, moment: &Moment) -> Result<Admission, Refusal> {
-    let Some(room) = Query(request.query).get("room") else { return Ok(Admission::Health(None)) };
-    let claims = service(request, config, moment)?;
-    let room = room.parse().map_err(|invalid: crate::id::InvalidId| Reject::InvalidId.because(invalid.0))?;
-    granted(&claims, room).map(|room| Admission::Health(Some(room)))
 }
 
 /// The room, if the token opens it.
@@ -209,22 +222,6 @@ fn readable(claims: &Claims, room: RoomName) -> Result<RoomName, Refusal> {
         Kind::User if !claims.service => Err(Reject::Forbidden.because("That is for the user itself, or a service.")),
         Kind::Analysis | Kind::Chat | Kind::Investigation | Kind::User => granted(claims, room),
     }
-}
-
-fn service(request: &Request<'_>, config: &Config, moment: &Moment) -> Result<Claims, Refusal> {
-    let claims = authenticate(request, config, moment)?;
-    match claims.service {
-        true => Ok(claims),
-        false => Err(Reject::Forbidden.because("Only a token with the role `service` may do that.")),
-    }
-}
-
-fn authenticate(request: &Request<'_>, config: &Config, moment: &Moment) -> Result<Claims, Refusal> {
-    if let Some(claims) = request.redeemed {
-        return Ok(claims.clone());
-    }
-    let claims = token(request).and_then(|token| config.claims(&token, moment.now));
-    Ok(claims.ok_or(Reject::InvalidToken)?)
 }
 
 /// The subprotocol that is taken of those that a client offers.

@@ -9,7 +9,7 @@ use crate::id::{Epoch, Id, RoomName, Seq};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
     /// From where, and in which direction.
-    pub from: From,
+    pub from: Anchor,
     /// How many at most.
     pub limit: usize,
 }
@@ -24,7 +24,7 @@ impl Range {
 
 /// Where a [`Range`] begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum From {
+pub enum Anchor {
     /// The newest there are.
     Newest,
     /// The oldest of those after this one.
@@ -57,7 +57,7 @@ fn frames<S: Serializer>(frames: &[String], serializer: S) -> Result<S::Ok, S::E
 
 /// What became of a message. Each recipient counts once: a user's device that was in the room, or a room that follows.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Status {
+pub struct DeliveryStatus {
     /// Which message.
     pub id: Id,
     /// Its place.

@@ -1,4 +1,4 @@
-//! JSON objects from outside.
+//! JSON from outside: what it says, and how deep it nests.
 
 use serde::Deserialize;
 use serde_json::error::Category;
@@ -25,6 +25,23 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(text: &'a str, invalid: Reject) -> Re
         };
         reject.because(error.to_string())
     })
+}
+
+/// How deep the brackets of a JSON text nest. Unparsed `data` is passed on as it is, so the parser does not count.
+pub(crate) fn depth(text: &str) -> usize {
+    let (mut deepest, mut depth, mut quoted, mut escaped) = (0_usize, 0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => depth += 1,
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub enum Call {
     },
     /// "One of my sockets missed something."
     Read {
-        /// Which one: for who asks, when the answer comes.
+        /// Which one: for who asks, when the reply comes.
         conn: ConnId,
         /// It has everything up to this one.
         since: Seq,
@@ -150,10 +150,10 @@ impl PartialEq for Delivery {
 
 impl Eq for Delivery {}
 
-/// What the called room answers.
+/// What the called room replies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum Reply {
     /// To [`Call::Follow`].
     Following {
         /// Messages after this one will come.

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::batch::Priority;
@@ -36,9 +35,6 @@ const RESERVED: [&str; 16] = [
     "upload_ready",
 ];
 
-/// The fields that chunks have of those that complete answers have.
-const CHUNK: [&str; 6] = ["role", "content", "message_id", "reply_to", "agent_id", "agent_name"];
-
 /// One message as its publisher wrote it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,7 +60,7 @@ impl Draft {
     /// Reads a POST body: one message or an array of them. One bad message refuses them all, and is named.
     pub fn parse(body: &[u8], limits: &Limits) -> Result<Vec<Self>, Refusal> {
         let text = std::str::from_utf8(body).map_err(|_| Reject::InvalidJson.because("The body is not UTF-8."))?;
-        if depth(text) > limits.json_depth {
+        if json::depth(text) > limits.json_depth {
             return Err(Reject::InvalidMessage.because(format!("JSON may nest {} levels deep.", limits.json_depth)));
         }
         if !text.trim_ascii_start().starts_with('[') {
@@ -137,20 +133,6 @@ impl Draft {
     }
 }
 
-/// An answer that is complete, as one chunk of all of it; `None` if the frame is no answer, or an empty one.
-pub fn whole_chunk(frame: &str) -> Option<String> {
-    let mut frame: Value =
-        frame.starts_with(r#"{"type":"chat_complete""#).then(|| serde_json::from_str(frame).ok())??;
-    let data = frame.get_mut("data")?.as_object_mut()?;
-    data.get("content")?.as_str().filter(|content| !content.is_empty())?;
-    data.retain(|name, _| CHUNK.contains(&name.as_str()));
-    data.extend(["chunk", "snapshot"].map(|name| (name.to_owned(), true.into())));
-    let message = frame.as_object_mut()?;
-    message.remove("seq");
-    message.insert("type".to_owned(), "chat".into());
-    Some(frame.to_string())
-}
-
 #[derive(Serialize)]
 struct Frame<'a> {
     #[serde(rename = "type")]
@@ -161,23 +143,6 @@ struct Frame<'a> {
     room: &'a RoomName,
     #[serde(skip_serializing_if = "Option::is_none")]
     seq: Option<Seq>,
-}
-
-/// How deep the brackets of a JSON text nest. Unparsed `data` is passed on as it is, so the parser does not count.
-pub(crate) fn depth(text: &str) -> usize {
-    let (mut deepest, mut depth, mut quoted, mut escaped) = (0_usize, 0_usize, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'[' | b'{' if !quoted => depth += 1,
-            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod client;
 mod server;
 mod upload;
 
+pub(crate) use answer::whole_chunk;
 pub use answer::{About, Fault, Said, Status};
 pub use chat::{Chat, Which};
 pub use client::{BadFrame, ClientFrame};

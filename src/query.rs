@@ -1,7 +1,7 @@
-//! What stands after the question mark.
+//! A URL's query: what stands after the question mark.
 
 use crate::code::{Refusal, Reject};
-use crate::history::{From, Range};
+use crate::history::{Anchor, Range};
 use crate::id::{Cursor, Id, InvalidId, Seq};
 
 /// A query, still as it is in the URL.
@@ -43,9 +43,9 @@ impl Query<'_> {
     /// Which messages of a log are asked for.
     pub fn range(self) -> Result<Range, Refusal> {
         let from = match (self.seq("since")?, self.seq("before")?) {
-            (None, None) => From::Newest,
-            (Some(seq), None) => From::Since(seq),
-            (None, Some(seq)) => From::Before(seq),
+            (None, None) => Anchor::Newest,
+            (Some(seq), None) => Anchor::Since(seq),
+            (None, Some(seq)) => Anchor::Before(seq),
             (Some(_), Some(_)) => return Err(bad("Ask for what comes `since` one message or `before` one, not both.")),
         };
         Ok(Range { from, limit: self.limit()? })
@@ -86,12 +86,12 @@ mod tests {
     #[test]
     fn a_range_has_one_beginning_and_a_bound() {
         for (query, from, limit) in [
-            ("", From::Newest, 100),
-            ("since=0", From::Since(Seq(0)), 100),
-            ("since=9007199254740991&limit=1000", From::Since(Seq(Seq::MAX)), 1000),
-            ("limit=1&before=7", From::Before(Seq(7)), 1),
-            ("since=007&since=x", From::Since(Seq(7)), 100),
-            ("Since=x&token=since", From::Newest, 100),
+            ("", Anchor::Newest, 100),
+            ("since=0", Anchor::Since(Seq(0)), 100),
+            ("since=9007199254740991&limit=1000", Anchor::Since(Seq(Seq::MAX)), 1000),
+            ("limit=1&before=7", Anchor::Before(Seq(7)), 1),
+            ("since=007&since=x", Anchor::Since(Seq(7)), 100),
+            ("Since=x&token=since", Anchor::Newest, 100),
         ] {
             assert_eq!(Query(query).range(), Ok(Range { from, limit }), "{query}");
         }

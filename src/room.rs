@@ -6,14 +6,15 @@
 mod answering;
 mod attendance;
 mod chat;
+mod chat_session;
 mod files;
 mod hear;
 mod links;
+mod liveness;
 mod present;
 mod publish;
 mod replay;
 mod report;
-mod sessions;
 mod talk;
 mod upload;
 
@@ -42,10 +43,12 @@ use crate::peer::Peer;
 use crate::presence::Presence;
 use crate::session::Session;
 use crate::sql::{Sql, StoreError};
-use crate::subscriptions::Subscriptions;
+use crate::subscriptions::{Gone, Subscriptions};
 use crate::tickets::Tickets;
 use crate::turn::{Input, Turn};
 use crate::typing::Typing;
+
+use liveness::Sweep;
 
 pub use files::{Ask, Permit, Place, Told};
 
@@ -92,15 +95,6 @@ pub struct Counts {
     pub subscriptions: usize,
 }
 
-/// When silent connections are looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sweep {
-    /// In this turn: it is known when each was last heard.
-    Now,
-    /// Then, or when the room is loaded.
-    At(Millis),
-}
-
 /// One room.
 #[derive(Debug)]
 pub struct Room<S> {
@@ -116,7 +110,7 @@ pub struct Room<S> {
     tickets: Tickets<S>,
     answers: Answers<S>,
     /// What is known of a chat session; in rooms of other kinds there is none.
-    session: Option<ChatSession<S>>,
+    chat_session: Option<ChatSession<S>>,
     files: Files<S>,
     uploads: Uploads<S>,
     discards: Discards<S>,
@@ -142,38 +136,37 @@ impl<S: Sql> Room<S> {
         streams: &[Id],
         moment: &mut Moment,
     ) -> Result<Self, StoreError> {
-        let looked_up = moment.now;
-        let peer = |(session, pinged): (Session, _)| (session.conn, Peer { pinged, looked_up, ..Peer::new(session) });
-        let peers: BTreeMap<ConnId, Peer> = sockets.into_iter().map(peer).collect();
-        let limits = &config.limits;
-        let marks = Marks::open(sql.clone(), name.kind(), Epoch(moment.number()))?;
+        let (now, epoch) = (moment.now, Epoch(moment.number()));
+        let (mut room, gone) = Self::load(name, config, sql, peers(sockets, now), streams, epoch, now)?;
+        room.wake_up(gone, now)?;
+        Ok(room)
+    }
+
+    /// Reads all parts of a room; and says who had subscribed and is gone.
+    fn load(
+        name: RoomName,
+        config: Rc<Config>,
+        sql: S,
+        peers: BTreeMap<ConnId, Peer>,
+        streams: &[Id],
+        epoch: Epoch,
+        now: Millis,
+    ) -> Result<(Self, Vec<Gone>), StoreError> {
+        let (limits, chat) = (&config.limits, name.kind() == Kind::Chat);
+        let marks = Marks::open(sql.clone(), name.kind(), epoch)?;
         let log = Log::open(sql.clone(), limits)?;
-        let members = Members::open(sql.clone(), limits.offline_ttl);
         let most = limits.subscriptions_per_connection;
         let (subscriptions, gone) = Subscriptions::open(sql.clone(), most, |conn| peers.contains_key(&conn))?;
-        let noted = marks.noted().max(log.progress());
-        let followers = Followers::open(sql.clone(), noted.settled)?;
-        let connections = Connections::open(sql.clone())?;
-        let (chat, now) = ((name.kind() == Kind::Chat).then(|| sql.clone()), moment.now);
-        let answers = chat.clone().map(|sql| Answers::open(sql, streams, &config, now)).transpose()?;
-        let uploads = chat.clone().map(|sql| Uploads::open(sql, now)).transpose()?;
-        let discards = chat.clone().map(|sql| Discards::open(sql, now)).transpose()?;
-        let session = chat.map(ChatSession::open).transpose()?;
-        let mut room = Self {
-            name,
-            config,
-            marks,
-            log,
-            members,
-            peers,
-            followers,
+        let room = Self {
+            members: Members::open(sql.clone(), limits.offline_ttl),
+            followers: Followers::open(sql.clone(), marks.noted().max(log.progress()).settled)?,
             subscriptions,
-            connections,
+            connections: Connections::open(sql.clone())?,
             tickets: Tickets::open(sql.clone()),
-            answers: answers.unwrap_or_else(|| Answers::none(sql.clone())),
-            session,
-            uploads: uploads.unwrap_or_else(|| Uploads::none(sql.clone())),
-            discards: discards.unwrap_or_else(|| Discards::none(sql.clone())),
+            answers: if chat { Answers::open(sql.clone(), streams, &config, now)? } else { Answers::none(sql.clone()) },
+            chat_session: if chat { Some(ChatSession::open(sql.clone())?) } else { None },
+            uploads: if chat { Uploads::open(sql.clone(), now)? } else { Uploads::none(sql.clone()) },
+            discards: if chat { Discards::open(sql.clone(), now)? } else { Discards::none(sql.clone()) },
             files: Files::open(sql),
             batch: Batch::default(),
             sweep: Sweep::Now,
@@ -181,9 +174,13 @@ impl<S: Sql> Room<S> {
             hung_up: BTreeMap::new(),
             presence: None,
             typing: Typing::default(),
+            name,
+            config,
+            marks,
+            log,
+            peers,
         };
-        room.wake_up(noted, gone, moment.now)?;
-        Ok(room)
+        Ok((room, gone))
     }
 
     /// Takes what happened.
@@ -195,7 +192,7 @@ impl<S: Sql> Room<S> {
                     self.opened(turn, session)?;
                 }
             }
-            Input::Answered(answer, heard) => self.heard_agent(turn, &answer, heard)?,
+            Input::Answered(answer, fetched) => self.fetched(turn, &answer, fetched)?,
             Input::Received(conn, text) => self.receive(turn, conn, &text)?,
             Input::ReceivedBinary(conn, frame) => self.receive_binary(turn, conn, &frame)?,
             Input::Closed(session, farewell, pinged) => {
@@ -203,7 +200,7 @@ impl<S: Sql> Room<S> {
                 self.looked_up(vec![conn], pings, turn.moment.now);
                 self.forget(turn, session, farewell)?;
             }
-            Input::Returned(room, call, answer) => self.returned(turn, &room, &call, answer)?,
+            Input::Returned(room, call, reply) => self.returned(turn, &room, &call, reply)?,
             Input::Ran(errand, outcome) => self.ran(turn, errand, outcome)?,
             Input::Swept(pings) => {
                 self.looked_up(self.peers.keys().copied().collect(), pings, turn.moment.now);
@@ -261,19 +258,13 @@ impl<S: Sql> Room<S> {
         self.marks.note(self.progress(), now)
     }
 
-    /// Whether the platform should say, by [`Input::Swept`], when each connection last pinged.
-    pub fn sweep_is_due(&self, now: Millis) -> bool {
-        self.next_sweep().is_some_and(|due| due <= now)
-    }
-
-    fn next_sweep(&self) -> Option<Millis> {
-        match self.sweep {
-            Sweep::At(due) if !self.peers.is_empty() => Some(due),
-            Sweep::At(_) | Sweep::Now => None,
-        }
-    }
-
     fn limits(&self) -> &Limits {
         &self.config.limits
     }
+}
+
+/// The sockets that are open, as they say who they are.
+fn peers(sockets: Vec<(Session, Option<Millis>)>, looked_up: Millis) -> BTreeMap<ConnId, Peer> {
+    let peer = |(session, pinged): (Session, _)| (session.conn, Peer { pinged, looked_up, ..Peer::new(session) });
+    sockets.into_iter().map(peer).collect()
 }

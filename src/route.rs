@@ -1,4 +1,4 @@
-//! Which path means what.
+//! Routes: which path means what.
 
 use percent_encoding::percent_decode_str;
 

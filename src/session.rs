@@ -96,6 +96,29 @@ impl ConnectionType {
 }
 
 impl Session {
+    /// A connection that has said nothing of what it wants, and was sent nothing.
+    pub fn new(conn: ConnId, user: Id, expires: Millis) -> Self {
+        Self {
+            conn,
+            user,
+            service: false,
+            expires,
+            connection_type: ConnectionType::General,
+            batches: false,
+            rooms: None,
+            device: None,
+            acks: false,
+            resume: None,
+            behind: None,
+            sure: Seq(0),
+            live_since: Millis(0),
+            reaches: Reaches::default(),
+            presence: None,
+            state: None,
+            typing: None,
+        }
+    }
+
     /// Reads what [`Self::encode`] wrote. `None` for anything else: the socket cannot be told apart and must go.
     pub fn decode(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()

@@ -38,7 +38,7 @@ enum Link {
 /// How long a room that could not be reached is left alone, in milliseconds.
 const PAUSE: u64 = 5_000;
 
-/// When a question without an answer counts as lost, in milliseconds. It also wakes a room that was lost while it asked.
+/// When a question without a reply counts as lost, in milliseconds. It also wakes a room that was lost while it asked.
 const PATIENCE: u64 = 30_000;
 
 /// What has to be said to another room.
@@ -301,7 +301,7 @@ impl<S: Sql> Subscriptions<S> {
         Ok(upstream.waiting.keys().copied().collect())
     }
 
-    /// Whether a room is being asked to be followed since then. Answers to what was asked before are nobody's.
+    /// Whether a room is being asked to be followed since then. Replies to what was asked before are nobody's.
     pub fn awaits(&self, room: &RoomName, asked: Millis) -> bool {
         let asked = Link::AskedToFollow(asked.plus(PATIENCE));
         self.upstreams.get(room).is_some_and(|upstream| upstream.link == asked)

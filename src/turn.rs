@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::code::{CloseCode, Reject};
 use crate::files::sniff::Seen;
 use crate::id::{ConnId, Id, RoomName};
-use crate::link::{Answer, Call};
+use crate::link::{Call, Reply};
 use crate::moment::{Millis, Moment};
 use crate::session::Session;
 
@@ -15,8 +15,8 @@ pub enum Input {
     /// A socket was opened. It has no identity before the room attaches one. The runtime last answered a ping of its
     /// siblings then.
     Opened(Session, Vec<(ConnId, Millis)>),
-    /// An agent was heard, of which the room had asked an answer.
-    Answered(Id, Heard),
+    /// Something was read of an answer that the room had asked an agent for.
+    Answered(Id, Fetched),
     /// A text frame came.
     Received(ConnId, String),
     /// A binary frame came.
@@ -25,7 +25,7 @@ pub enum Input {
     /// ping of it then.
     Closed(Session, Farewell, Option<Millis>),
     /// A call that the room asked for came back, or (`None`) failed.
-    Returned(RoomName, Call, Option<Answer>),
+    Returned(RoomName, Call, Option<Reply>),
     /// Something came of an errand that the room had sent the platform on.
     Ran(Errand, Outcome),
     /// The runtime last answered a ping of these connections then.
@@ -34,15 +34,15 @@ pub enum Input {
     Woken,
 }
 
-/// What comes of an agent that was asked.
+/// What the platform read of an agent's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum Fetched {
     /// More of its answer, cut anywhere. What was read before does not come again, unless the room was loaded since.
     Bytes(Vec<u8>),
     /// The end of it.
     End,
-    /// It could not be reached, or broke off.
-    Nothing(Reject),
+    /// No more of it: the agent could not be reached, or broke off.
+    Failed(Reject),
 }
 
 /// How a socket went.

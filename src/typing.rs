@@ -1,4 +1,4 @@
-//! Who is typing, as the others were told.
+//! Typists: who is typing, as the others were told.
 
 use std::collections::BTreeMap;
 

@@ -5,8 +5,8 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use super::openai::Remark;
-use super::{Kind, backend, openai};
-use crate::answers::question::Question;
+use super::question::Question;
+use super::{Protocol, backend, openai};
 use crate::id::Id;
 
 /// Which model is asked for, if nothing is set.
@@ -29,7 +29,7 @@ pub struct Remote {
     /// Its URL.
     pub url: String,
     /// What it speaks.
-    pub kind: Kind,
+    pub protocol: Protocol,
     /// What it knows this worker by, as a bearer token.
     pub token: Option<String>,
     model: String,
@@ -44,22 +44,22 @@ impl Address {
         if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err("AGENT_URL must begin with https:// or http://: nobody answers".to_owned());
         }
-        let kind = match set("AGENT_KIND").as_deref() {
-            None | Some("backend") => Kind::Backend,
-            Some("openai") => Kind::OpenAi,
+        let protocol = match set("AGENT_KIND").as_deref() {
+            None | Some("backend") => Protocol::Backend,
+            Some("openai") => Protocol::OpenAi,
             Some(text) => return Err(format!("AGENT_KIND must be backend or openai, not {text:?}: nobody answers")),
         };
         let (token, prompt) = (set("AGENT_TOKEN"), set("AGENT_PROMPT"));
         let model = set("AGENT_MODEL").unwrap_or_else(|| MODEL.to_owned());
-        Ok(Self::Remote(Remote { url, kind, token, model, prompt }))
+        Ok(Self::Remote(Remote { url, protocol, token, model, prompt }))
     }
 
     /// What it speaks; `None` if it is the demonstration.
-    pub const fn kind(&self) -> Option<Kind> {
+    pub const fn protocol(&self) -> Option<Protocol> {
         match self {
             Self::Demo => None,
-            Self::Nobody => Some(Kind::Backend),
-            Self::Remote(remote) => Some(remote.kind),
+            Self::Nobody => Some(Protocol::Backend),
+            Self::Remote(remote) => Some(remote.protocol),
         }
     }
 }
@@ -67,18 +67,18 @@ impl Address {
 impl Remote {
     /// The body of a request. `said` is what was said in that chat before, for those that do not remember.
     pub fn body(&self, session: &Id, question: &Question, said: &[Remark<'_>]) -> String {
-        match self.kind {
-            Kind::Backend => {
+        match self.protocol {
+            Protocol::Backend => {
                 let context = question.context.as_deref().and_then(|text| serde_json::from_str::<&RawValue>(text).ok());
                 backend::body(&question.content, session.as_str(), context, question.agent.as_ref().map(Id::as_str))
             }
-            Kind::OpenAi => openai::body(&self.model, self.prompt.as_deref(), said),
+            Protocol::OpenAi => openai::body(&self.model, self.prompt.as_deref(), said),
         }
     }
 }
 
 impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Remote").field("url", &self.url).field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("Remote").field("url", &self.url).field("protocol", &self.protocol).finish_non_exhaustive()
     }
 }

@@ -29,13 +29,13 @@ pub fn body(message: &str, session_id: &str, context: Option<&RawValue>, agent_i
     serde_json::to_string(&Body { message, session_id, context, agent_id }).unwrap_or_default()
 }
 
-/// Who answers, as the events have said so far.
+/// Reads the events of one answer, and knows who answers as far as they have said.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
+pub(super) struct Parser {
     agent: Agent,
 }
 
-impl Answer {
+impl Parser {
     /// What an event says. A type that is not known says nothing.
     pub(super) fn read(&mut self, event: &sse::Event) -> Option<Event> {
         let Ok(said) = json::object::<Map<String, Value>>(&event.data, Reject::InvalidJson) else {
@@ -97,7 +97,7 @@ mod tests {
 
     /// What comes of events, one after the other.
     fn read(events: &[Value]) -> Vec<Option<Event>> {
-        let mut answer = Answer::default();
+        let mut answer = Parser::default();
         events.iter().map(|event| answer.read(&message(&event.to_string()))).collect()
     }
 
@@ -224,14 +224,14 @@ mod tests {
     fn what_cannot_be_read_is_a_failure() {
         let nested = format!(r#"{{"type":"complete","a":{}1{}}}"#, "[".repeat(200), "]".repeat(200));
         for data in ["", "{", "[DONE]", "7", "null", "[]", r#"{"type":"chunk","content":7}"#, &nested] {
-            assert_eq!(Answer::default().read(&message(data)), Some(Event::unreadable()), "{data}");
+            assert_eq!(Parser::default().read(&message(data)), Some(Event::unreadable()), "{data}");
         }
     }
 
     #[test]
     fn an_event_without_a_type_is_of_the_type_that_the_stream_names() {
         let event = |name: &str, data: &str| sse::Event { name: name.to_owned(), data: data.to_owned() };
-        let read = |event: sse::Event| Answer::default().read(&event);
+        let read = |event: sse::Event| Parser::default().read(&event);
         assert_eq!(read(event("chunk", r#"{"content":"a"}"#)), says("a", Agent::default()));
         assert_eq!(read(event("error", r#"{"type":"chunk","content":"a"}"#)), says("a", Agent::default()));
     }

@@ -49,9 +49,9 @@ pub(super) fn done() -> Event {
     Event::Done { extra: Map::new(), agent: Agent::default() }
 }
 
-/// Whether the answer has all of its text, as the chunks have said so far.
+/// Reads the chunks of one answer, and knows whether they have said that its text is complete.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
+pub(super) struct Parser {
     finished: bool,
 }
 
@@ -72,7 +72,7 @@ struct Delta {
     content: Option<String>,
 }
 
-impl Answer {
+impl Parser {
     /// Whether it is complete if the stream ends here.
     pub(super) fn finished(&self) -> bool {
         self.finished
@@ -108,7 +108,7 @@ mod tests {
     use serde_json::json;
 
     fn read(data: &Value) -> Option<Event> {
-        Answer::default().read(&data.to_string())
+        Parser::default().read(&data.to_string())
     }
 
     fn failed(message: &str) -> Option<Event> {
@@ -129,8 +129,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_done_when_it_says_so() {
-        assert_eq!(Answer::default().read("[DONE]"), Some(done()));
-        assert_eq!(Answer::default().read("[DONE] "), Some(done()));
+        assert_eq!(Parser::default().read("[DONE]"), Some(done()));
+        assert_eq!(Parser::default().read("[DONE] "), Some(done()));
     }
 
     #[test]
@@ -138,7 +138,7 @@ mod tests {
         for (reason, finished) in
             [(json!("stop"), true), (json!("length"), true), (json!(null), false), (json!(""), false)]
         {
-            let mut answer = Answer::default();
+            let mut answer = Parser::default();
             let chunk = json!({"choices": [{"delta": {"content": "!"}, "finish_reason": reason}]});
             assert_eq!(answer.read(&chunk.to_string()), says("!"));
             assert_eq!(answer.read(r#"{"choices":[],"usage":{"total_tokens":9}}"#), None);
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_a_failure() {
         for data in ["", "{", "7", "[[]]", r#"{"choices":7}"#, r#"{"choices":[{"delta":{"content":7}}]}"#] {
-            assert_eq!(Answer::default().read(data), Some(Event::unreadable()), "{data}");
+            assert_eq!(Parser::default().read(data), Some(Event::unreadable()), "{data}");
         }
     }
 

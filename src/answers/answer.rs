@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
-use crate::agent::{Agent, Event, Kind, Reader, demo};
+use crate::agent::{Agent, Event, Protocol, Reader, demo};
 use crate::limits::Limits;
 use crate::moment::Millis;
 
@@ -48,9 +48,9 @@ enum Source {
 
 impl Answer {
     /// The answer of an agent that was asked then. The platform, if it has bytes of it, gives them all again.
-    pub fn of_agent(kind: Kind, asked: Millis, now: Millis, limits: &Limits) -> Self {
+    pub fn of_agent(protocol: Protocol, asked: Millis, now: Millis, limits: &Limits) -> Self {
         let bytes = usize::try_from(limits.answer_bytes).unwrap_or(usize::MAX);
-        Self { heard: now, written: now, ..Self::new(Source::Agent(Reader::new(kind, bytes), 0), asked) }
+        Self { heard: now, written: now, ..Self::new(Source::Agent(Reader::new(protocol, bytes), 0), asked) }
     }
 
     /// The demonstration's answer to that question, which was asked then.

@@ -14,7 +14,7 @@ use super::{binding, config};
 use crate::agent::address::{Address, Remote};
 use crate::code::Reject;
 use crate::id::Id;
-use crate::turn::{Heard, Input};
+use crate::turn::{Fetched, Input};
 
 /// How often an answer is handed to a room that fails, a second apart.
 const TRIES: usize = 5;
@@ -47,19 +47,19 @@ impl Object {
     }
 
     /// Reads an answer to its end, which is what is returned.
-    async fn read_agent(self: &Rc<Self>, answer: &Id, body: &str, signal: &AbortSignal) -> Heard {
+    async fn read_agent(self: &Rc<Self>, answer: &Id, body: &str, signal: &AbortSignal) -> Fetched {
         let mut response = match self.call_agent(body, signal).await {
             Ok(response) if response.status_code() == 200 => response,
             Ok(response) => return unavailable(&format!("status {}", response.status_code())),
             Err(error) => return unavailable(&error.to_string()),
         };
-        let Ok(mut chunks) = response.stream() else { return Heard::End };
+        let Ok(mut chunks) = response.stream() else { return Fetched::End };
         while let Some(chunk) = chunks.next().await {
-            let Ok(chunk) = chunk else { return Heard::Nothing(Reject::AgentFailed) };
+            let Ok(chunk) = chunk else { return Fetched::Failed(Reject::AgentFailed) };
             let Some(()) = self.keep(answer, &chunk) else { break };
             self.hand(answer, None).await;
         }
-        Heard::End
+        Fetched::End
     }
 
     async fn call_agent(&self, body: &str, signal: &AbortSignal) -> Result<Response> {
@@ -83,16 +83,15 @@ impl Object {
     }
 
     /// Hands the room what it has not read of an answer, and what came last.
-    async fn hand(self: &Rc<Self>, answer: &Id, last: Option<Heard>) {
+    async fn hand(self: &Rc<Self>, answer: &Id, last: Option<Fetched>) {
         for _ in 0..TRIES {
             let handed = self.run(|loaded, turn| {
                 let Some(read) = loaded.room.read_of(answer) else { return Ok(()) };
                 let rest =
                     self.streams.borrow().get(answer).and_then(|stream| Some(stream.bytes.get(read..)?.to_vec()));
-                let bytes = rest.filter(|rest| !rest.is_empty()).map(Heard::Bytes);
-                let heard = bytes.into_iter().chain(last.clone());
-                for heard in heard {
-                    loaded.room.handle(turn, Input::Answered(answer.clone(), heard))?;
+                let bytes = rest.filter(|rest| !rest.is_empty()).map(Fetched::Bytes);
+                for fetched in bytes.into_iter().chain(last.clone()) {
+                    loaded.room.handle(turn, Input::Answered(answer.clone(), fetched))?;
                 }
                 Ok(())
             });
@@ -117,7 +116,7 @@ fn request(remote: &Remote, body: &str) -> Result<Request> {
     Request::new_with_init(&remote.url, &init)
 }
 
-fn unavailable(why: &str) -> Heard {
+fn unavailable(why: &str) -> Fetched {
     console_error!("agent: {why}");
-    Heard::Nothing(Reject::AgentUnavailable)
+    Fetched::Failed(Reject::AgentUnavailable)
 }

@@ -4,13 +4,13 @@ use worker::wasm_bindgen::JsValue;
 use worker::{Env, Method, Request, RequestInit, Result, Stub};
 
 use crate::id::RoomName;
-use crate::link::{Answer, Call};
+use crate::link::{Call, Reply};
 
 /// The binding of the rooms' namespace in wrangler.toml.
 const ROOMS: &str = "ROOMS";
 
 /// Calls a room.
-pub(super) async fn ask(env: &Env, room: &RoomName, call: &Call) -> Result<Answer> {
+pub(super) async fn ask(env: &Env, room: &RoomName, call: &Call) -> Result<Reply> {
     let request = post("call", &serde_json::to_vec(call)?)?;
     room_stub(env, room)?.fetch_with_request(request).await?.json().await
 }

@@ -5,7 +5,7 @@
 use worker::{Env, Request, Response, Result};
 
 use super::call::room_stub;
-use super::{binding, reply, tally};
+use super::{bill, binding, reply};
 use crate::id::RoomName;
 
 /// Where a fault is asked for, if it is: in a room, or (`None`) in the entry.
@@ -30,7 +30,7 @@ pub(super) async fn inject(env: &Env, room: &Option<RoomName>, request: &Request
 pub(super) async fn strike(path: &str) -> Result<Response> {
     match path {
         "/panic" => panic!("provoked"),
-        "/meter" => reply::json(200, &tally::take()),
+        "/meter" => reply::json(200, &bill::take()),
         "/overflow" => Response::ok(overflow(1).to_string()),
         _ => {
             binding::sleep(1_500).await;

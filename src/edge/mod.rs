@@ -1,6 +1,8 @@
 //! The platform: Cloudflare Workers. The entry decides over a request and hands it to the room's object.
 
 mod agent;
+#[cfg(feature = "fault-injection")]
+mod bill;
 mod binding;
 mod body;
 mod bucket;
@@ -11,8 +13,6 @@ mod files;
 mod object;
 mod reply;
 mod sql;
-#[cfg(feature = "fault-injection")]
-mod tally;
 mod user;
 
 use std::cell::OnceCell;
@@ -23,6 +23,7 @@ use worker::{Context, Env, Headers, Request, RequestInit, Response, Result, cons
 
 use self::call::{post, room_stub};
 use self::reply::{json, refuse, refuse_socket, with_headers};
+use crate::asker::Asker;
 use crate::chat_session::{Act, Order, Title};
 use crate::code::{Refusal, Reject};
 use crate::config::Config;
@@ -67,15 +68,21 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
     if response.status_code() == 101 { Ok(response) } else { with_headers(response, allowed) }
 }
 
-async fn serve(
-    mut request: Request,
+async fn serve(request: Request, env: &Env, config: &Config, upgrade: bool) -> std::result::Result<Response, Refusal> {
+    let admission = admit(&request, env, config, upgrade).await?;
+    carry_out(admission, request, env, config).await
+}
+
+/// What a request is allowed to do. The ticket that it brings is used up.
+async fn admit(
+    request: &Request,
     env: &Env,
     config: &Config,
     upgrade: bool,
-) -> std::result::Result<Response, Refusal> {
+) -> std::result::Result<Admission, Refusal> {
     let url = request.url().map_err(|_| Reject::NotFound)?;
     let method = request.method();
-    let [authorization, origin, protocols] = ["authorization", "origin", AGREED].map(|name| header(&request, name));
+    let [authorization, origin, protocols] = ["authorization", "origin", AGREED].map(|name| header(request, name));
     let mut asked = gate::Request {
         method: method.as_ref(),
         path: url.path(),
@@ -89,34 +96,31 @@ async fn serve(
     let mut moment = moment()?;
     let redeemed = user::redeem(env, gate::ticket(&asked, config, &moment)).await?;
     asked.redeemed = redeemed.as_ref();
-    let admission = gate::admit(&asked, config, &mut moment)?;
+    gate::admit(&asked, config, &mut moment)
+}
+
+/// Does what a request is allowed to do.
+async fn carry_out(
+    admission: Admission,
+    mut request: Request,
+    env: &Env,
+    config: &Config,
+) -> std::result::Result<Response, Refusal> {
+    let most = config.limits.message_bytes;
     match admission {
         Admission::BringFile(room, asker, brought) => files::bring(env, config, request, &room, asker, brought).await,
-        Admission::Connect(room, session, agreed) => {
-            user::reserve(env, &room, &session).await?;
-            connect(env, &room, &session, agreed).await.map_err(internal)
-        }
-        Admission::Disconnect(room) => {
-            let body = body::read(&mut request, config.limits.message_bytes).await?;
-            let disconnected = user::disconnect(env, &room, Disconnect::parse(&body)?.bar()).await?;
-            json(200, &Disconnected { disconnected }).map_err(internal)
-        }
+        Admission::Connect(room, session, agreed) => connect(env, &room, &session, agreed).await,
+        Admission::Disconnect(room) => disconnect(env, &room, &body::read(&mut request, most).await?).await,
         Admission::File(room, asker, id) => files::give(env, &request, &room, asker, id).await,
         Admission::Health(room) => health(env, config, room).await.map_err(internal),
         Admission::History(room, range, asker) => hand(env, &room, "history", &to_json(&(asker, range))?).await,
-        Admission::Preflight(methods) => Response::empty()
-            .and_then(|none| with_headers(none.with_status(204), origin::preflight(methods)))
-            .map_err(internal),
-        Admission::Publish(room) => {
-            let body = body::read(&mut request, config.limits.message_bytes).await?;
-            hand(env, &room, "messages", &body).await
-        }
+        Admission::Preflight(methods) => preflight(methods).map_err(internal),
+        Admission::Publish(room) => hand(env, &room, "messages", &body::read(&mut request, most).await?).await,
         Admission::Rename(room, asker) => {
-            let body = body::read(&mut request, config.limits.message_bytes).await?;
-            let act = Act::Rename(Title::parse(&body)?);
-            hand(env, &room, "session", &to_json(&Order { asker, act })?).await
+            let order = rename(asker, &body::read(&mut request, most).await?)?;
+            hand(env, &room, "session", &order).await
         }
-        Admission::Session(room, errand) => hand(env, &room, "session", &to_json(&errand)?).await,
+        Admission::Session(room, order) => hand(env, &room, "session", &to_json(&order)?).await,
         Admission::Status(room, id) => hand(env, &room, "status", &to_json(&id)?).await,
         Admission::Ticket(claims) => json(200, &user::issue(env, config, claims).await?).map_err(internal),
     }
@@ -132,14 +136,39 @@ fn to_json(value: &impl Serialize) -> std::result::Result<Vec<u8>, Refusal> {
     serde_json::to_vec(value).map_err(|error| internal(error.into()))
 }
 
-async fn connect(env: &Env, room: &RoomName, session: &Session, agreed: Option<&str>) -> Result<Response> {
+async fn connect(
+    env: &Env,
+    room: &RoomName,
+    session: &Session,
+    agreed: Option<&str>,
+) -> std::result::Result<Response, Refusal> {
+    user::reserve(env, room, session).await?;
+    let request = upgrade(session, agreed).map_err(internal)?;
+    room_stub(env, room).map_err(internal)?.fetch_with_request(request).await.map_err(internal)
+}
+
+fn upgrade(session: &Session, agreed: Option<&str>) -> Result<Request> {
     let headers = Headers::new();
     headers.set("upgrade", "websocket")?;
     headers.set(SESSION, &session.encode())?;
     agreed.map_or(Ok(()), |protocol| headers.set(AGREED, protocol))?;
     let mut init = RequestInit::new();
     init.with_headers(headers);
-    room_stub(env, room)?.fetch_with_request(Request::new_with_init("https://room/socket", &init)?).await
+    Request::new_with_init("https://room/socket", &init)
+}
+
+async fn disconnect(env: &Env, user: &RoomName, body: &[u8]) -> std::result::Result<Response, Refusal> {
+    let disconnected = user::disconnect(env, user, Disconnect::parse(body)?.bar()).await?;
+    json(200, &Disconnected { disconnected }).map_err(internal)
+}
+
+fn rename(asker: Asker, body: &[u8]) -> std::result::Result<Vec<u8>, Refusal> {
+    let act = Act::Rename(Title::parse(body)?);
+    to_json(&Order { asker, act })
+}
+
+fn preflight(methods: String) -> Result<Response> {
+    with_headers(Response::empty()?.with_status(204), origin::preflight(methods))
 }
 
 async fn health(env: &Env, config: &Config, room: Option<RoomName>) -> Result<Response> {

@@ -29,7 +29,7 @@ use crate::protocol::AUTO_RESPONSE;
 use crate::room::{self, Ask, Failure, Taken};
 use crate::session::Session;
 use crate::sql::StoreError;
-use crate::turn::{Effect, Errand, Farewell, Heard, Input, Outcome, Turn};
+use crate::turn::{Effect, Errand, Farewell, Fetched, Input, Outcome, Turn};
 
 /// How long a room that failed is left alone, in milliseconds.
 const RECOVERY: u64 = 1_000;
@@ -50,7 +50,7 @@ pub(super) struct Object {
     alarm: Cell<Option<Option<Millis>>>,
     /// The timer that runs.
     timer: Cell<Option<Millis>>,
-    /// How often the room was lost: an answer to what an earlier one asked is nobody's.
+    /// How often the room was lost: a reply to what an earlier one asked is nobody's.
     losses: Cell<u64>,
     /// The answers of agents that are being read.
     pub(super) streams: RefCell<BTreeMap<Id, Stream>>,
@@ -81,9 +81,9 @@ impl DurableObject for Room {
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         #[cfg(feature = "fault-injection")]
-        super::tally::request();
+        super::bill::request();
         match request.path().as_str() {
-            "/call" => self.0.answer(&request.bytes().await?).await,
+            "/call" => self.0.take_call(&request.bytes().await?).await,
             "/file" => self.0.file(&request.bytes().await?).await,
             "/counts" => self.0.look(|room| Ok(room.counts())).await,
             "/history" => {
@@ -111,7 +111,7 @@ impl DurableObject for Room {
 
     async fn alarm(&self) -> Result<Response> {
         #[cfg(feature = "fault-injection")]
-        super::tally::request();
+        super::bill::request();
         self.0.alarm.set(Some(None));
         let woken = self.0.wake().await;
         woken.map_or_else(|refusal| refuse(&refusal), |()| Response::empty())
@@ -119,7 +119,7 @@ impl DurableObject for Room {
 
     async fn websocket_message(&self, socket: WebSocket, message: WebSocketIncomingMessage) -> Result<()> {
         #[cfg(feature = "fault-injection")]
-        super::tally::frame();
+        super::bill::frame();
         let Some(Session { conn, .. }) = session(&socket) else { return hang_up(&socket) };
         let input = match message {
             WebSocketIncomingMessage::String(text) => Input::Received(conn, text),
@@ -174,9 +174,9 @@ impl Object {
         reply(taken.map(|messages| Published { messages }))
     }
 
-    async fn answer(self: &Rc<Self>, body: &[u8]) -> Result<Response> {
+    async fn take_call(self: &Rc<Self>, body: &[u8]) -> Result<Response> {
         let call: Call = serde_json::from_slice(body)?;
-        reply(self.run(|loaded, turn| Ok(loaded.room.answer(turn, call)?)).await)
+        reply(self.run(|loaded, turn| Ok(loaded.room.take_call(turn, call)?)).await)
     }
 
     async fn file(self: &Rc<Self>, body: &[u8]) -> Result<Response> {
@@ -241,7 +241,7 @@ impl Object {
         if !streams.is_empty() {
             self.take_turn(|loaded, turn| {
                 let mut inputs =
-                    streams.into_iter().map(|(answer, bytes)| Input::Answered(answer, Heard::Bytes(bytes)));
+                    streams.into_iter().map(|(answer, bytes)| Input::Answered(answer, Fetched::Bytes(bytes)));
                 Ok(inputs.try_for_each(|input| loaded.room.handle(turn, input))?)
             })?;
         }
@@ -333,44 +333,21 @@ impl Object {
         match effect {
             Effect::Ask(answer, body) => self.state.wait_until(self.clone().ask_agent(answer, body)),
             Effect::Hush(answer) => self.hush_agent(&answer),
-            Effect::Attach(session) => {
-                let socket = sockets.get(&session.conn);
-                let written = socket.map_or(Ok(()), |socket| socket.serialize_attachment(session.encode()));
-                log("attachment", written);
-            }
-            Effect::Call(room, call) => {
-                let (object, losses) = (self.clone(), self.losses.get());
-                self.state.wait_until(async move { object.call(room, call, losses).await });
-            }
-            Effect::Close(conn, code, reason) => {
-                let close = |socket: WebSocket| {
-                    disown(&socket)?;
-                    socket.close(Some(code.number()), Some(reason))
-                };
-                log("close", sockets.remove(&conn).map_or(Ok(()), close));
-            }
-            Effect::Run(errand) => {
-                let object = self.clone();
-                self.state.wait_until(async move { object.errand(errand).await });
-            }
-            Effect::Send(to, frame) => {
-                let frame = JsString::from(&*frame);
-                for socket in to.iter().filter_map(|conn| sockets.get(conn)) {
-                    if let Err(error) = binding::send(socket, &frame) {
-                        console_debug!("a socket that is closing: {error:?}");
-                    }
-                }
-            }
+            Effect::Attach(session) => attach(sockets, &session),
+            Effect::Call(room, call) => self.state.wait_until(self.clone().call(room, call, self.losses.get())),
+            Effect::Close(conn, code, reason) => close(sockets, conn, code, reason),
+            Effect::Run(errand) => self.state.wait_until(self.clone().errand(errand)),
+            Effect::Send(to, frame) => send(sockets, &to, &frame),
         }
     }
 
     async fn call(self: Rc<Self>, room: RoomName, call: Call, losses: u64) {
-        let answer = ask(&self.env, &room, &call).await.inspect_err(|error| console_error!("call to {room}: {error}"));
+        let reply = ask(&self.env, &room, &call).await.inspect_err(|error| console_error!("call to {room}: {error}"));
         if self.losses.get() != losses {
             return;
         }
-        if let Err(refusal) = self.take(Input::Returned(room, call, answer.ok())).await {
-            console_error!("answer of a call: {refusal}");
+        if let Err(refusal) = self.take(Input::Returned(room, call, reply.ok())).await {
+            console_error!("reply to a call: {refusal}");
         }
     }
 
@@ -422,7 +399,7 @@ impl Object {
         }
         self.alarm.set(Some(Some(due)));
         #[cfg(feature = "fault-injection")]
-        super::tally::alarm();
+        super::bill::alarm();
         let date = js_sys::Date::new(&JsValue::from_f64(due.0 as f64));
         if let Err(error) = self.state.storage().set_alarm(ScheduledTime::new(date)).await {
             self.alarm.set(None);
@@ -447,6 +424,28 @@ struct Published {
 
 fn session(socket: &WebSocket) -> Option<Session> {
     Session::decode(&socket.deserialize_attachment::<String>().ok()??)
+}
+
+fn attach(sockets: &BTreeMap<ConnId, WebSocket>, session: &Session) {
+    let socket = sockets.get(&session.conn);
+    log("attachment", socket.map_or(Ok(()), |socket| socket.serialize_attachment(session.encode())));
+}
+
+fn close(sockets: &mut BTreeMap<ConnId, WebSocket>, conn: ConnId, code: CloseCode, reason: &str) {
+    let close = |socket: WebSocket| {
+        disown(&socket)?;
+        socket.close(Some(code.number()), Some(reason))
+    };
+    log("close", sockets.remove(&conn).map_or(Ok(()), close));
+}
+
+fn send(sockets: &BTreeMap<ConnId, WebSocket>, to: &[ConnId], frame: &str) {
+    let frame = JsString::from(frame);
+    for socket in to.iter().filter_map(|conn| sockets.get(conn)) {
+        if let Err(error) = binding::send(socket, &frame) {
+            console_debug!("a socket that is closing: {error:?}");
+        }
+    }
 }
 
 /// Takes its session from a socket that the room has done with. The runtime may list it for a while yet.

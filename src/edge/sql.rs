@@ -11,7 +11,7 @@ impl Sql for SqlStorage {
         let cursor = Self::exec(self, statement, values?).map_err(broken)?;
         let rows = cursor.raw().map(|row| Ok(row.map_err(broken)?.into_iter().map(column).collect())).collect();
         #[cfg(feature = "fault-injection")]
-        super::tally::rows(cursor.rows_read(), cursor.rows_written());
+        super::bill::rows(cursor.rows_read(), cursor.rows_written());
         rows
     }
 }

@@ -7,6 +7,9 @@ use crate::agent::{Agent, Stage};
 use crate::code::Refusal;
 use crate::id::Id;
 
+/// The fields that chunks have of those that complete answers have.
+const CHUNK: [&str; 6] = ["role", "content", "message_id", "reply_to", "agent_id", "agent_name"];
+
 /// Which answer it is about.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct About<'a> {
@@ -129,4 +132,18 @@ impl Said<'_> {
             Self::Typing { .. } => "typing",
         }
     }
+}
+
+/// An answer that is complete, as one chunk of all of it; `None` if the frame is no answer, or an empty one.
+pub(crate) fn whole_chunk(frame: &str) -> Option<String> {
+    let mut frame: Value =
+        frame.starts_with(r#"{"type":"chat_complete""#).then(|| serde_json::from_str(frame).ok())??;
+    let data = frame.get_mut("data")?.as_object_mut()?;
+    data.get("content")?.as_str().filter(|content| !content.is_empty())?;
+    data.retain(|name, _| CHUNK.contains(&name.as_str()));
+    data.extend(["chunk", "snapshot"].map(|name| (name.to_owned(), true.into())));
+    let message = frame.as_object_mut()?;
+    message.remove("seq");
+    message.insert("type".to_owned(), "chat".into());
+    Some(frame.to_string())
 }

@@ -1,4 +1,4 @@
-//! What people say in a chat.
+//! The frames of a chat: what somebody says in it, and which answer it stops.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;

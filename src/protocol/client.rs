@@ -1,4 +1,4 @@
-//! What clients send.
+//! The frames that clients send.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! What the server says of its own accord or in answer to a frame.
+//! The frames that the server sends, of its own accord or in answer to one.
 
 use serde::Serialize;
 use uuid::Uuid;

@@ -5,16 +5,16 @@ use serde_json::{Map, Value};
 use super::{Failure, Room};
 use crate::agent::address::Address;
 use crate::agent::openai::{Remark, Role};
-use crate::agent::{Agent, Event, Kind, Stage};
+use crate::agent::question::Question;
+use crate::agent::{Agent, Event, Protocol, Stage};
 use crate::answers::answer::{Answer, brief};
-use crate::answers::question::Question;
-use crate::answers::{Asked, Standing};
+use crate::answers::{Pending, Standing};
 use crate::code::{Refusal, Reject};
 use crate::id::{ConnId, Id, Seq};
 use crate::message::Draft;
 use crate::protocol::{About, Fault, Said, Status};
 use crate::sql::{Sql, StoreError};
-use crate::turn::{Heard, Turn};
+use crate::turn::{Fetched, Turn};
 
 impl<S: Sql> Room<S> {
     /// How many bytes of an agent's have been read here; `None` if nobody waits for more.
@@ -22,15 +22,15 @@ impl<S: Sql> Room<S> {
         self.answers.running().find(|(id, ..)| *id == answer).and_then(|(_, _, answer)| answer.read())
     }
 
-    /// An agent was heard.
-    pub(super) fn heard_agent(&mut self, turn: &mut Turn, id: &Id, heard: Heard) -> Result<(), StoreError> {
+    /// Takes what was read of an agent's answer.
+    pub(super) fn fetched(&mut self, turn: &mut Turn, id: &Id, fetched: Fetched) -> Result<(), StoreError> {
         let now = turn.moment.now;
         let most = self.limits().agent_bytes;
         let Some((_, answer)) = self.answers.get_mut(id) else { return Ok(()) };
-        let events = match heard {
-            Heard::Bytes(bytes) => answer.push(&bytes, now),
-            Heard::End => answer.end().into_iter().collect(),
-            Heard::Nothing(reject) => return self.fail(turn, id, &reject.into()),
+        let events = match fetched {
+            Fetched::Bytes(bytes) => answer.push(&bytes, now),
+            Fetched::End => answer.end().into_iter().collect(),
+            Fetched::Failed(reject) => return self.fail(turn, id, &reject.into()),
         };
         let too_much = answer.read().is_some_and(|read| read > most);
         events.into_iter().try_for_each(|event| self.happened(turn, id, event))?;
@@ -76,9 +76,9 @@ impl<S: Sql> Room<S> {
     fn ask(&mut self, turn: &mut Turn, id: &Id, question: &Question) -> Result<(), StoreError> {
         self.flush_now(turn);
         let (now, config) = (turn.moment.now, self.config.clone());
-        let begin = match config.agent.kind() {
+        let begin = match config.agent.protocol() {
             None => Answer::of_demo(&question.content, now),
-            Some(kind) => Answer::of_agent(kind, now, now, &config.limits),
+            Some(protocol) => Answer::of_agent(protocol, now, now, &config.limits),
         };
         self.answers.begin(id, begin, now)?;
         self.say_typing(turn, id, Some(Stage::Asking), None);
@@ -86,7 +86,7 @@ impl<S: Sql> Room<S> {
             Address::Demo => self.advance(turn, id),
             Address::Nobody => self.fail(turn, id, &Reject::AgentUnavailable.into()),
             Address::Remote(remote) => {
-                let said = if remote.kind == Kind::OpenAi { self.recall(question)? } else { Vec::new() };
+                let said = if remote.protocol == Protocol::OpenAi { self.recall(question)? } else { Vec::new() };
                 let remarks = said.iter().map(|(role, content)| Remark { role: *role, content });
                 turn.ask(id.clone(), remote.body(self.name.id(), question, &remarks.collect::<Vec<_>>()));
                 Ok(())
@@ -158,7 +158,7 @@ impl<S: Sql> Room<S> {
     ) -> Result<(), StoreError> {
         self.tell_news(turn, id, 0);
         self.say_typing(turn, id, None, None);
-        let Some(Asked { question, standing, .. }) = self.answers.remove(id)? else { return Ok(()) };
+        let Some(Pending { question, standing, .. }) = self.answers.remove(id)? else { return Ok(()) };
         self.peers.values_mut().for_each(|peer| peer.lose(id));
         let (content, agent) = spoken(turn, id, standing);
         let about = About { message_id: id, reply_to: &question.id };
@@ -168,17 +168,22 @@ impl<S: Sql> Room<S> {
         }
         let (role, content, error) = ("assistant", &*content, refusal.map(Fault::from));
         let said = |extra| Said::Complete { status, role, content, about, agent: &agent, error: error.clone(), extra };
-        match self.put(turn, &said(extra), id) {
-            Err(Failure::Refused(_)) => self.put(turn, &said(&Map::new()), id),
-            put => put,
-        }
-        .map_err(|failure| match failure {
-            Failure::Refused(refusal) => StoreError(refusal.to_string()),
-            Failure::Broken(error) => error,
-        })?;
+        self.put_what_fits(turn, id, &said(extra), &said(&Map::new()))?;
         // It does not wait: who comes meanwhile would hear of it without a chunk, and its like may know chunks alone.
         self.flush_now(turn);
         Ok(())
+    }
+
+    /// Puts an answer into the log: with all that its agent says beside it, or if that is too much, alone.
+    fn put_what_fits(&mut self, turn: &mut Turn, id: &Id, all: &Said<'_>, alone: &Said<'_>) -> Result<(), StoreError> {
+        let put = match self.put(turn, all, id) {
+            Err(Failure::Refused(_)) => self.put(turn, alone, id),
+            put => put,
+        };
+        put.map_err(|failure| match failure {
+            Failure::Refused(refusal) => StoreError(refusal.to_string()),
+            Failure::Broken(error) => error,
+        })
     }
 
     /// Puts an answer into the log, under its id unless a publisher has used that.

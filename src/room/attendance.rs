@@ -3,7 +3,6 @@
 use super::{Room, Sweep};
 use crate::id::{ConnId, Cursor, Kind, RoomName, Seq};
 use crate::limits::DAY;
-use crate::marks::Progress;
 use crate::members::{Absence, Who};
 use crate::moment::Millis;
 use crate::peer::{Heard, Peer};
@@ -17,7 +16,7 @@ use crate::turn::{Farewell, Turn};
 impl<S: Sql> Room<S> {
     /// Makes good for what this room did not live to do: some sockets may not have been sent the newest messages, and
     /// others may have vanished with the runtime.
-    pub(super) fn wake_up(&mut self, noted: Progress, gone: Vec<Gone>, now: Millis) -> Result<(), StoreError> {
+    pub(super) fn wake_up(&mut self, gone: Vec<Gone>, now: Millis) -> Result<(), StoreError> {
         if self.name.kind() == Kind::User {
             self.subscriptions.attend(&RoomName::system(), self.peers.keys().copied())?;
         }
@@ -29,7 +28,7 @@ impl<S: Sql> Room<S> {
         if self.peers.is_empty() {
             self.find_abandoned(self.log.floor().max(self.marks.noted().sent), now)?;
         } else {
-            self.queue_unsent(noted.sent, now)?;
+            self.queue_unsent(self.marks.noted().max(self.log.progress()).sent, now)?;
         }
         self.watch_on(now)
     }

@@ -1,10 +1,10 @@
-//! What people say in a chat.
+//! What people say in a chat: it goes into the log, and to the agent if that is asked; and they may stop the answer.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{Failure, Room, Taken};
-use crate::answers::question::Question;
+use crate::agent::question::Question;
 use crate::code::{Refusal, Reject};
 use crate::id::{ConnId, Id, Kind, Seq};
 use crate::message::Draft;
@@ -44,7 +44,7 @@ impl<S: Sql> Room<S> {
         if let Some(seq) = self.log.find(&id)? {
             return self.said_before(&user, id, seq);
         }
-        if self.answers.find(|asked| asked.id == id).is_some() || self.uploads.find(&id).is_some() {
+        if self.answers.find(|pending| pending.id == id).is_some() || self.uploads.find(&id).is_some() {
             return Err(Refusal::from(Reject::IdTaken).into());
         }
         self.check_chat(&chat)?;
@@ -104,13 +104,13 @@ impl<S: Sql> Room<S> {
 
     fn may_cancel(&self, conn: ConnId, which: &Which) -> Result<Id, Refusal> {
         let user = self.speaker(conn, "chat_cancel")?;
-        let asked = self.answers.find(|asked| match which {
-            Which::Answer(id) => asked.id == *id,
-            Which::To(id) => asked.question.id == *id,
+        let pending = self.answers.find(|pending| match which {
+            Which::Answer(id) => pending.id == *id,
+            Which::To(id) => pending.question.id == *id,
         });
-        let asked = asked.ok_or_else(|| Reject::NotFound.because("No such answer is under way."))?;
-        match asked.question.user == user || self.owns(&user) {
-            true => Ok(asked.id.clone()),
+        let pending = pending.ok_or_else(|| Reject::NotFound.because("No such answer is under way."))?;
+        match pending.question.user == user || self.owns(&user) {
+            true => Ok(pending.id.clone()),
             false => Err(Reject::Forbidden.because("Only who asked, or whose session it is, may stop an answer.")),
         }
     }

@@ -7,7 +7,7 @@ use super::Room;
 use crate::code::Reject;
 use crate::grants;
 use crate::id::{ConnId, Cursor, RoomName, Seq};
-use crate::link::{Answer, Call, Delivery, Passing};
+use crate::link::{Call, Delivery, Passing, Reply};
 use crate::members::{Absence, Who};
 use crate::moment::Millis;
 use crate::protocol::{ServerFrame, Start, Topic};
@@ -261,11 +261,11 @@ impl<S: Sql> Room<S> {
     }
 
     /// Passes a followed room's messages on to those who subscribed to it.
-    pub(super) fn pass_on(&mut self, turn: &mut Turn, delivery: &Delivery) -> Result<Answer, StoreError> {
+    pub(super) fn pass_on(&mut self, turn: &mut Turn, delivery: &Delivery) -> Result<Reply, StoreError> {
         let (room, last) = (&delivery.from, delivery.last);
         let arrival = self.subscriptions.arrived(room, Cursor { epoch: delivery.epoch, seq: last });
         match arrival {
-            Arrival::Unwanted => return Ok(Answer::NotFollowing),
+            Arrival::Unwanted => return Ok(Reply::NotFollowing),
             Arrival::Anew => self.start_anew(turn, delivery)?,
             Arrival::Early | Arrival::Wanted => {}
         }
@@ -276,7 +276,7 @@ impl<S: Sql> Room<S> {
             }
         }
         groups.into_iter().for_each(|(after, conns)| self.hand_on(turn, conns, delivery, after));
-        Ok(if arrival == Arrival::Early { Answer::Taken(last) } else { Answer::Confirmed(last) })
+        Ok(if arrival == Arrival::Early { Reply::Taken(last) } else { Reply::Confirmed(last) })
     }
 
     /// After which message somebody takes these, if it takes them as they come. Who is stopped, or has missed something
@@ -335,7 +335,7 @@ impl<S: Sql> Room<S> {
     }
 
     /// Passes on what is not kept, to whoever hears that room as it speaks.
-    pub(super) fn pass_through(&self, turn: &mut Turn, passing: &Passing) -> Answer {
+    pub(super) fn pass_through(&self, turn: &mut Turn, passing: &Passing) -> Reply {
         let live = |conn: &ConnId| {
             let peer = self.peers.get(conn).filter(|peer| !peer.flow.is_stopped());
             peer.and_then(|peer| peer.session.reaches.get(&passing.from)).is_some_and(|reach| !reach.behind)
@@ -343,7 +343,7 @@ impl<S: Sql> Room<S> {
         let conns = self.subscriptions.subscribers(&passing.from).into_iter().filter(live).collect();
         let frames: Vec<Rc<str>> = passing.frames().map(Rc::from).collect();
         self.spread(turn, conns, &frames);
-        Answer::Done
+        Reply::Done
     }
 
     /// Somebody who was stopped may be sent more, of every room that it hears.

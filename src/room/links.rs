@@ -1,4 +1,4 @@
-//! What rooms ask of each other, and what they do with the answers.
+//! What rooms ask of each other, and what they do with the replies.
 
 use std::rc::Rc;
 
@@ -7,17 +7,19 @@ use crate::code::Reject;
 use crate::connections::ON_ITS_WAY;
 use crate::followers::Return;
 use crate::id::{ConnId, Cursor, Kind, RoomName, Seq};
-use crate::link::{Answer, Call, Delivery};
+use crate::link::{Call, Delivery, Reply};
 use crate::moment::Millis;
+use crate::session::Session;
 use crate::sql::{Sql, StoreError};
 use crate::tickets::Rights;
 use crate::turn::Turn;
 
 impl<S: Sql> Room<S> {
     /// Takes another room's call.
-    pub fn answer(&mut self, turn: &mut Turn, call: Call) -> Result<Answer, StoreError> {
-        let answer = match call {
-            Call::Alive { conns } => Answer::Alive(self.of(conns)),
+    pub fn take_call(&mut self, turn: &mut Turn, call: Call) -> Result<Reply, StoreError> {
+        let now = turn.moment.now;
+        let reply = match call {
+            Call::Alive { conns } => Reply::Alive(self.of(conns)),
             Call::Deliver(delivery) => self.pass_on(turn, &delivery)?,
             Call::Disconnect { bar } => self.disconnect(turn, bar)?,
             Call::Follow { follower, asked } => self.follow(turn, follower, asked)?,
@@ -25,32 +27,18 @@ impl<S: Sql> Room<S> {
             Call::Issue(rights) => self.issue(turn, &rights)?,
             Call::Pass(passing) => self.pass_through(turn, &passing),
             Call::Read { since, alive, .. } => self.read(since, alive)?,
-            Call::Redeem { secret } => match self.tickets.redeem(turn.moment.now, &secret)? {
-                Some(rights) => Answer::Redeemed(rights),
-                None => Answer::Refused(Reject::InvalidToken),
-            },
-            Call::Release { conn } => {
-                self.connections.remove(conn)?;
-                Answer::Done
-            }
-            Call::Reserve { conn, room } => match self.refuse_connection(turn) {
-                Some(reject) => Answer::Refused(reject),
-                None => {
-                    self.connections.add(conn, room)?;
-                    Answer::Done
-                }
-            },
+            Call::Redeem { secret } => self.redeem(turn, &secret)?,
+            Call::Release { conn } => self.connections.remove(conn).map(|()| Reply::Done)?,
+            Call::Reserve { conn, room } => self.reserve(turn, conn, room)?,
             Call::Rest { follower, asked } => {
-                self.followers.pause(&follower, asked, turn.moment.now)?;
-                Answer::NotFollowing
+                self.followers.pause(&follower, asked, now).map(|()| Reply::NotFollowing)?
             }
             Call::Unfollow { follower, asked } => {
-                self.followers.leave(&follower, asked)?;
-                Answer::NotFollowing
+                self.followers.leave(&follower, asked).map(|()| Reply::NotFollowing)?
             }
         };
         self.settle(turn)?;
-        Ok(answer)
+        Ok(reply)
     }
 
     /// Something came of a call to another room.
@@ -59,21 +47,19 @@ impl<S: Sql> Room<S> {
         turn: &mut Turn,
         room: &RoomName,
         call: &Call,
-        answer: Option<Answer>,
+        reply: Option<Reply>,
     ) -> Result<(), StoreError> {
         match call {
-            Call::Follow { asked, .. } => self.follow_returned(turn, room, *asked, answer),
+            Call::Follow { asked, .. } => self.follow_returned(turn, room, *asked, reply),
             Call::Rest { asked, .. } | Call::Unfollow { asked, .. } => {
                 self.subscriptions.let_go(room, *asked);
                 Ok(())
             }
-            Call::Read { conn, since, alive } if self.place_of(*conn, room) == Some((*since, *alive)) => match answer {
-                Some(Answer::Page { after, delivery, head }) => self.page_came(turn, *conn, after, &delivery, head),
-                Some(Answer::Lost(head)) => self.page_lost(turn, *conn, room, head),
-                _ => self.page_failed(turn, *conn, room),
-            },
-            Call::Deliver(sent) => self.delivered(turn, room, sent, answer),
-            Call::Alive { conns } => self.bury(conns, answer),
+            Call::Read { conn, since, alive } if self.place_of(*conn, room) == Some((*since, *alive)) => {
+                self.page_returned(turn, *conn, room, reply)
+            }
+            Call::Deliver(sent) => self.delivered(turn, room, sent, reply),
+            Call::Alive { conns } => self.bury(conns, reply),
             // A farewell that got lost is made up for when the user's connections are counted. Nobody waits for the others.
             Call::Read { .. }
             | Call::Pass(_)
@@ -91,13 +77,13 @@ impl<S: Sql> Room<S> {
         turn: &mut Turn,
         room: &RoomName,
         asked: Millis,
-        answer: Option<Answer>,
+        reply: Option<Reply>,
     ) -> Result<(), StoreError> {
-        match answer {
-            Some(Answer::Following { head, confirmed }) if self.subscriptions.awaits(room, asked) => {
+        match reply {
+            Some(Reply::Following { head, confirmed }) if self.subscriptions.awaits(room, asked) => {
                 self.following(turn, room, head, confirmed)?;
             }
-            Some(Answer::Following { .. }) => {}
+            Some(Reply::Following { .. }) => {}
             _ => {
                 for conn in self.subscriptions.refused(room, asked, turn.moment.now) {
                     self.refuse_room(turn, conn, &Reject::Unavailable.into(), room);
@@ -107,28 +93,50 @@ impl<S: Sql> Room<S> {
         Ok(())
     }
 
+    fn page_returned(
+        &mut self,
+        turn: &mut Turn,
+        conn: ConnId,
+        room: &RoomName,
+        reply: Option<Reply>,
+    ) -> Result<(), StoreError> {
+        match reply {
+            Some(Reply::Page { after, delivery, head }) => self.page_came(turn, conn, after, &delivery, head),
+            Some(Reply::Lost(head)) => self.page_lost(turn, conn, room, head),
+            _ => self.page_failed(turn, conn, room),
+        }
+    }
+
     fn delivered(
         &mut self,
         turn: &Turn,
         room: &RoomName,
         sent: &Rc<Delivery>,
-        answer: Option<Answer>,
+        reply: Option<Reply>,
     ) -> Result<(), StoreError> {
         let (head, now) = (self.log.head(), turn.moment.now);
-        let answer = match answer {
-            Some(Answer::Confirmed(seq)) => Return::Confirmed(seq),
-            Some(Answer::Taken(seq)) => Return::Taken(seq),
-            Some(Answer::NotFollowing) => Return::Unwanted,
+        let reply = match reply {
+            Some(Reply::Confirmed(seq)) => Return::Confirmed(seq),
+            Some(Reply::Taken(seq)) => Return::Taken(seq),
+            Some(Reply::NotFollowing) => Return::Unwanted,
             _ => return self.followers.failed(room, sent, now),
         };
-        self.followers.returned(room, sent, answer, head, now)
+        self.followers.returned(room, sent, reply, head, now)
     }
 
     /// Counts no longer the connections that their room does not know.
-    fn bury(&mut self, conns: &[ConnId], answer: Option<Answer>) -> Result<(), StoreError> {
-        let Some(Answer::Alive(alive)) = answer else { return Ok(()) };
+    fn bury(&mut self, conns: &[ConnId], reply: Option<Reply>) -> Result<(), StoreError> {
+        let Some(Reply::Alive(alive)) = reply else { return Ok(()) };
         let dead = conns.iter().filter(|conn| !alive.contains(conn));
         dead.copied().try_for_each(|conn| self.connections.remove(conn))
+    }
+
+    /// Counts one more connection of the user, unless it may not be opened.
+    fn reserve(&mut self, turn: &mut Turn, conn: ConnId, room: RoomName) -> Result<Reply, StoreError> {
+        match self.refuse_connection(turn) {
+            Some(reject) => Ok(Reply::Refused(reject)),
+            None => self.connections.add(conn, room).map(|()| Reply::Done),
+        }
     }
 
     /// Whether the user may open no further connection, and why. At the limit, the other rooms are asked which of those
@@ -146,35 +154,48 @@ impl<S: Sql> Room<S> {
         Some(Reject::TooManyConnections)
     }
 
+    /// Has a connection's user count it no more.
+    pub(super) fn release(&self, turn: &mut Turn, session: &Session) {
+        if self.name.kind() != Kind::User {
+            turn.call(RoomName::new(Kind::User, session.user.clone()), Call::Release { conn: session.conn });
+        }
+    }
+
     /// Closes connections, now or when they come.
-    fn hang_up(&mut self, turn: &mut Turn, conns: Vec<ConnId>) -> Result<Answer, StoreError> {
+    fn hang_up(&mut self, turn: &mut Turn, conns: Vec<ConnId>) -> Result<Reply, StoreError> {
         let now = turn.moment.now;
         self.hung_up.retain(|_, until| now < *until);
         self.hung_up.extend(conns.iter().map(|conn| (*conn, now.plus(ON_ITS_WAY))));
         let open = self.of(conns);
         open.iter().try_for_each(|conn| self.end(turn, *conn, Reject::Disconnected))?;
-        Ok(Answer::HungUp(open.len()))
+        Ok(Reply::HungUp(open.len()))
     }
 
     /// Closes all of the user's sockets here, and says where there are more.
-    fn disconnect(&mut self, turn: &mut Turn, bar: Option<u64>) -> Result<Answer, StoreError> {
+    fn disconnect(&mut self, turn: &mut Turn, bar: Option<u64>) -> Result<Reply, StoreError> {
         if self.name.kind() != Kind::User {
-            return Ok(Answer::Elsewhere { closed: 0, rooms: Vec::new() });
+            return Ok(Reply::Elsewhere { closed: 0, rooms: Vec::new() });
         }
         if let Some(bar) = bar {
             self.connections.bar(turn.moment.now.plus(bar))?;
         }
         let open: Vec<ConnId> = self.peers.keys().copied().collect();
         open.iter().try_for_each(|conn| self.end(turn, *conn, Reject::Disconnected))?;
-        Ok(Answer::Elsewhere { closed: open.len(), rooms: self.connections.by_room().into_iter().collect() })
+        Ok(Reply::Elsewhere { closed: open.len(), rooms: self.connections.by_room().into_iter().collect() })
     }
 
     /// Gives the user a ticket.
-    fn issue(&self, turn: &mut Turn, rights: &Rights) -> Result<Answer, StoreError> {
+    fn issue(&self, turn: &mut Turn, rights: &Rights) -> Result<Reply, StoreError> {
         let (now, limits, secret) = (turn.moment.now, self.limits(), turn.moment.secret());
         let until = now.plus(limits.ticket_lifetime);
         let issued = self.tickets.issue(now, until, &secret, rights, limits.tickets_per_user)?;
-        Ok(if issued { Answer::Issued(secret) } else { Answer::Refused(Reject::RateLimit) })
+        Ok(if issued { Reply::Issued(secret) } else { Reply::Refused(Reject::RateLimit) })
+    }
+
+    /// Uses a ticket up that somebody brings.
+    fn redeem(&self, turn: &Turn, secret: &str) -> Result<Reply, StoreError> {
+        let rights = self.tickets.redeem(turn.moment.now, secret)?;
+        Ok(rights.map_or(Reply::Refused(Reject::InvalidToken), Reply::Redeemed))
     }
 
     /// Those of these connections that are open here.
@@ -183,20 +204,20 @@ impl<S: Sql> Room<S> {
     }
 
     /// Takes a follower. What it missed meanwhile its sockets read; it is delivered what comes from now on.
-    fn follow(&mut self, turn: &Turn, follower: RoomName, asked: Millis) -> Result<Answer, StoreError> {
+    fn follow(&mut self, turn: &Turn, follower: RoomName, asked: Millis) -> Result<Reply, StoreError> {
         self.remember_to_clean(turn.moment.now)?;
         let (seq, confirmed) = self.followers.add(follower, self.log.head(), asked, turn.moment.now)?;
-        Ok(Answer::Following { head: Cursor { epoch: self.marks.epoch(), seq }, confirmed })
+        Ok(Reply::Following { head: Cursor { epoch: self.marks.epoch(), seq }, confirmed })
     }
 
     /// Reads to a follower what one of its sockets missed.
-    fn read(&self, since: Seq, alive: Option<Millis>) -> Result<Answer, StoreError> {
+    fn read(&self, since: Seq, alive: Option<Millis>) -> Result<Reply, StoreError> {
         let (epoch, head) = (self.marks.epoch(), self.log.head());
         let after = self.heard_by_then(since, alive)?;
         if !self.log.reaches(after) {
-            return Ok(Answer::Lost(Cursor { epoch, seq: head }));
+            return Ok(Reply::Lost(Cursor { epoch, seq: head }));
         }
         let delivery = Delivery::new(self.name.clone(), epoch, head, self.page(after, head)?);
-        Ok(Answer::Page { after, delivery, head })
+        Ok(Reply::Page { after, delivery, head })
     }
 }

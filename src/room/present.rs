@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Room;
 use crate::code::Reject;
 use crate::id::{ConnId, Id, Kind};
-use crate::message::depth;
+use crate::json;
 use crate::moment::Millis;
 use crate::peer::Peer;
 use crate::presence::{Crowd, News, Presence};
@@ -89,7 +89,7 @@ impl<S: Sql> Room<S> {
     /// Somebody wants this to be shown with its name.
     pub(super) fn show(&mut self, turn: &mut Turn, conn: ConnId, state: String) {
         let limits = &self.config.limits;
-        if state.len() as u64 > limits.presence_state_bytes || depth(&state) > limits.json_depth {
+        if state.len() as u64 > limits.presence_state_bytes || json::depth(&state) > limits.json_depth {
             let (bytes, depth) = (limits.presence_state_bytes, limits.json_depth);
             let most = format!("A state has at most {bytes} bytes and nests at most {depth} levels deep.");
             return self.refuse(turn, conn, &Reject::InvalidFrame.because(most), Some("presence"));

@@ -8,10 +8,9 @@ use super::Room;
 use crate::batch::WRAPPER;
 use crate::id::{ConnId, Cursor, RoomName, Seq};
 use crate::log::{Entry, fitting};
-use crate::message;
 use crate::moment::Millis;
 use crate::peer::Peer;
-use crate::protocol::Start;
+use crate::protocol::{Start, whole_chunk};
 use crate::sql::{Sql, StoreError};
 use crate::turn::Turn;
 
@@ -84,7 +83,7 @@ impl<S: Sql> Room<S> {
     /// A page as a connection gets it. Clients of today take an answer from its chunks: who missed them gets one of all.
     fn frames_for(&self, conn: ConnId, page: &[Entry]) -> Vec<Rc<str>> {
         let modern = self.peers.get(&conn).is_none_or(|peer| peer.session.batches);
-        let chunk = |entry: &Entry| if modern { None } else { message::whole_chunk(&entry.frame) };
+        let chunk = |entry: &Entry| if modern { None } else { whole_chunk(&entry.frame) };
         page.iter().flat_map(|entry| chunk(entry).into_iter().chain([entry.frame.clone()])).map(Rc::from).collect()
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Failure, Room};
 use crate::code::Reject;
-use crate::history::{From, History, Range, Status};
+use crate::history::{Anchor, DeliveryStatus, History, Range};
 use crate::id::{Id, Seq};
 use crate::log::fitting;
 use crate::members::Member;
@@ -22,19 +22,19 @@ impl<S: Sql> Room<S> {
         let (first, head, bytes) = (self.log.first(), self.log.head(), self.limits().message_bytes);
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         let mut entries = match range.from {
-            From::Newest => self.log.before(head.next(), range.limit, bytes)?,
-            From::Before(seq) => self.log.before(seq.min(head.next()), range.limit, bytes)?,
-            From::Since(seq) => self.log.after(seq, head, range.limit, bytes)?,
+            Anchor::Newest => self.log.before(head.next(), range.limit, bytes)?,
+            Anchor::Before(seq) => self.log.before(seq.min(head.next()), range.limit, bytes)?,
+            Anchor::Since(seq) => self.log.after(seq, head, range.limit, bytes)?,
         };
-        if let From::Since(_) = range.from {
+        if let Anchor::Since(_) = range.from {
             entries.truncate(fitting(entries.iter(), bytes));
         } else {
             entries.drain(..entries.len() - fitting(entries.iter().rev(), bytes));
         }
         let more = match (range.from, entries.as_slice()) {
             (_, []) => false,
-            (From::Since(_), [.., last]) => last.seq < head,
-            (From::Newest | From::Before(_), [oldest, ..]) => first < oldest.seq,
+            (Anchor::Since(_), [.., last]) => last.seq < head,
+            (Anchor::Newest | Anchor::Before(_), [oldest, ..]) => first < oldest.seq,
         };
         let (room, epoch) = (self.name.clone(), self.marks.epoch());
         let messages = entries.into_iter().map(|entry| entry.frame).collect();
@@ -42,11 +42,11 @@ impl<S: Sql> Room<S> {
     }
 
     /// What became of the message of that id.
-    pub fn status(&mut self, id: &Id, now: Millis) -> Result<Status, Failure> {
+    pub fn status(&mut self, id: &Id, now: Millis) -> Result<DeliveryStatus, Failure> {
         let seq = self.log.find(id)?.ok_or_else(|| Reject::NotFound.because("There is no message of that id."))?;
         let followers = self.followers.tally(seq);
         let (queued, delivered) = (followers.queued, followers.delivered);
-        let mut status = Status { id: id.clone(), seq, queued, delivered, confirmed: 0 };
+        let mut status = DeliveryStatus { id: id.clone(), seq, queued, delivered, confirmed: 0 };
         for fate in self.fates(seq, now)? {
             match fate {
                 Fate::Queued => status.queued += 1,

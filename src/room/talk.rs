@@ -1,11 +1,13 @@
 //! What is said on a socket of the room, from the welcome to the end.
 
-use super::{Room, Sweep};
+use super::Room;
+use crate::auth::Claims;
 use crate::code::{CloseCode, Refusal, Reject};
+use crate::config::Config;
 use crate::grants;
 use crate::id::{ConnId, Id, Kind, RoomName};
 use crate::moment::Millis;
-use crate::peer::{Expiry, Peer};
+use crate::peer::Peer;
 use crate::presence::Crowd;
 use crate::protocol::{ClientFrame, ErrorData, ServerFrame, Start, Topic};
 use crate::session::Session;
@@ -36,12 +38,11 @@ impl<S: Sql> Room<S> {
 
     pub(super) fn welcome(&self, turn: &mut Turn, conn: ConnId, start: Start, presence: Option<&Crowd>) {
         let Some(Peer { session, .. }) = self.peers.get(&conn) else { return };
-        let message = "Connected to Cidadão.AI";
-        let (room, connection_id) = (&self.name, session.conn);
+        let (room, message, connection_id) = (&self.name, "Connected to Cidadão.AI", session.conn);
         let reconnect_within_ms = self.limits().reconnect_within(self.peers.len());
-        let connection = Id::from(connection_id.0);
-        let frame = match room.kind() {
-            Kind::User => ServerFrame::ConnectionEstablished {
+        let own_id = Id::from(connection_id.0);
+        let frame = if room.kind() == Kind::User {
+            ServerFrame::ConnectionEstablished {
                 message,
                 user_id: &session.user,
                 connection_type: session.connection_type,
@@ -50,19 +51,17 @@ impl<S: Sql> Room<S> {
                 start,
                 reconnect_within_ms,
                 presence,
-            },
-            Kind::Analysis | Kind::Chat | Kind::Investigation | Kind::System => {
-                let session_id = if room.kind() == Kind::Chat { room.id() } else { &connection };
-                ServerFrame::Connection {
-                    status: "connected",
-                    session_id,
-                    message,
-                    connection_id,
-                    room,
-                    start,
-                    reconnect_within_ms,
-                    presence,
-                }
+            }
+        } else {
+            ServerFrame::Connection {
+                status: "connected",
+                session_id: if room.kind() == Kind::Chat { room.id() } else { &own_id },
+                message,
+                connection_id,
+                room,
+                start,
+                reconnect_within_ms,
+                presence,
             }
         };
         self.tell(turn, [conn], &frame);
@@ -110,24 +109,13 @@ impl<S: Sql> Room<S> {
         Ok(false)
     }
 
-    /// Who sends something is alive.
-    pub(super) fn heard_from(&mut self, conn: ConnId, now: Millis) {
-        self.peers.entry(conn).and_modify(|peer| peer.pinged = peer.pinged.map(|_| now));
-    }
-
     /// Takes another token for the connection. What the new one does not open any more is left.
     fn refresh(&mut self, turn: &mut Turn, conn: ConnId, token: &str) -> Result<(), StoreError> {
-        let claims = self.config.claims(token, turn.moment.now);
         let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
-        let claims = match claims {
-            Some(claims) if claims.user == peer.session.user => claims,
-            Some(_) => {
-                let refusal = Reject::Forbidden.because("The token belongs to another user.");
+        let claims = match renewal(&self.config, &peer.session.user, token, turn.moment.now) {
+            Ok(claims) => claims,
+            Err(refusal) => {
                 self.refuse(turn, conn, &refusal, Some("refresh"));
-                return Ok(());
-            }
-            None => {
-                self.refuse(turn, conn, &Reject::InvalidToken.into(), Some("refresh"));
                 return Ok(());
             }
         };
@@ -143,57 +131,6 @@ impl<S: Sql> Room<S> {
         let rooms = self.subscriptions.of(conn).into_iter();
         let lost: Vec<RoomName> = rooms.filter(|room| grants::check(session.rooms.as_ref(), room).is_err()).collect();
         lost.iter().try_for_each(|room| self.unsubscribe(turn, conn, room))
-    }
-
-    /// Warns those whose token is about to end, and ends those whose token has.
-    pub(super) fn expire(&mut self, turn: &mut Turn) -> Result<(), StoreError> {
-        let (now, limits) = (turn.moment.now, &self.config.limits);
-        let due = |peer: &Peer| (peer.session.conn, peer.expiry(now, limits), peer.session.expires);
-        let due: Vec<_> = self.peers.values().map(due).filter(|(_, expiry, _)| *expiry != Expiry::Far).collect();
-        for (conn, expiry, expires) in due {
-            if expiry == Expiry::Past {
-                self.end(turn, conn, Reject::TokenExpired)?;
-                continue;
-            }
-            self.peers.entry(conn).and_modify(|peer| peer.warned = true);
-            let expires_in_ms = expires.0.saturating_sub(now.0);
-            self.tell(turn, [conn], &ServerFrame::TokenExpiring { expires_at: expires.to_rfc3339(), expires_in_ms });
-        }
-        Ok(())
-    }
-
-    /// The platform says when it last answered a ping of these connections, of those that ever sent one.
-    pub(super) fn looked_up(&mut self, conns: Vec<ConnId>, pings: Vec<(ConnId, Millis)>, now: Millis) {
-        for conn in conns {
-            self.peers.entry(conn).and_modify(|peer| peer.looked_up = now);
-        }
-        self.pinged(pings);
-    }
-
-    /// These connections were heard then.
-    pub(super) fn pinged(&mut self, pings: Vec<(ConnId, Millis)>) {
-        for (conn, heard) in pings {
-            self.peers.entry(conn).and_modify(|peer| peer.pinged = peer.pinged.max(Some(heard)));
-        }
-    }
-
-    /// Ends the connections that have fallen silent, if it is known when each was last heard.
-    pub(super) fn sweep(&mut self, turn: &mut Turn) -> Result<(), StoreError> {
-        let now = turn.moment.now;
-        if self.sweep != Sweep::Now {
-            return Ok(());
-        }
-        self.sweep = Sweep::At(now.plus(self.limits().sweep_interval));
-        let silent = self.peers.values().filter(|peer| peer.is_silent(now, self.limits()));
-        let silent: Vec<ConnId> = silent.map(|peer| peer.session.conn).collect();
-        silent.iter().try_for_each(|conn| self.end(turn, *conn, Reject::Timeout))
-    }
-
-    /// Gives the transport something to fail on, where nothing else would tell a dead connection from a quiet one.
-    pub(super) fn beat(&self, turn: &mut Turn) {
-        let listeners: Vec<ConnId> =
-            self.peers.values().filter(|peer| peer.pinged.is_none()).map(|peer| peer.session.conn).collect();
-        self.tell(turn, listeners, &ServerFrame::Heartbeat { topic: Topic::from(&self.name), room: &self.name });
     }
 
     /// Ends a connection, saying why.
@@ -229,5 +166,14 @@ impl<S: Sql> Room<S> {
         let open: Vec<ConnId> = conns.into_iter().filter(|conn| self.peers.contains_key(conn)).collect();
         let frame = frame.encode(&mut turn.moment);
         turn.send(open, frame);
+    }
+}
+
+/// What a token says that is to go on from the one before it.
+fn renewal(config: &Config, user: &Id, token: &str, now: Millis) -> Result<Claims, Refusal> {
+    let claims = config.claims(token, now).ok_or(Reject::InvalidToken)?;
+    match claims.user == *user {
+        true => Ok(claims),
+        false => Err(Reject::Forbidden.because("The token belongs to another user.")),
     }
 }

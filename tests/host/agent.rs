@@ -1,7 +1,7 @@
 //! However an agent's answer is cut on its way, and whatever is in it, the same is read of it, and no more than may be.
 
 use cidadao_realtime::agent::sse::{self, Decoder};
-use cidadao_realtime::agent::{Agent, Event, Kind, Reader};
+use cidadao_realtime::agent::{Agent, Event, Protocol, Reader};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -27,8 +27,8 @@ const OPENAI: &str = concat!(
 );
 
 /// What is read of an answer that comes in these pieces and then ends.
-fn read<'a>(kind: Kind, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Event> {
-    let mut reader = Reader::new(kind, EVENT_BYTES);
+fn read<'a>(protocol: Protocol, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Event> {
+    let mut reader = Reader::new(protocol, EVENT_BYTES);
     let mut events: Vec<Event> = pieces.into_iter().flat_map(|piece| reader.push(piece)).collect();
     events.extend(reader.end());
     events
@@ -72,13 +72,13 @@ fn interpret(stream: &[u8]) -> Vec<(String, String)> {
 
 #[test]
 fn an_answer_is_the_same_wherever_it_is_cut() {
-    for (kind, stream) in [(Kind::Backend, BACKEND.as_bytes()), (Kind::OpenAi, OPENAI.as_bytes())] {
-        let whole = read(kind, [stream]);
+    for (protocol, stream) in [(Protocol::Backend, BACKEND.as_bytes()), (Protocol::OpenAi, OPENAI.as_bytes())] {
+        let whole = read(protocol, [stream]);
         assert_eq!(text(&whole), "Licitação nº 7 🇧🇷");
         assert!(matches!(whole.last(), Some(Event::Done { .. })), "{whole:?}");
-        assert_eq!(read(kind, stream.chunks(1)), whole, "byte by byte");
+        assert_eq!(read(protocol, stream.chunks(1)), whole, "byte by byte");
         for place in 0..=stream.len() {
-            assert_eq!(read(kind, cut(stream, &[place])), whole, "{kind:?} cut at {place}");
+            assert_eq!(read(protocol, cut(stream, &[place])), whole, "{protocol:?} cut at {place}");
         }
     }
 }
@@ -86,14 +86,14 @@ fn an_answer_is_the_same_wherever_it_is_cut() {
 #[test]
 fn an_answer_that_ends_anywhere_earlier_broke_off() {
     // Without the line that ends the last event, the rest of it is there and does not count.
-    for (kind, stream, complete) in [
-        (Kind::Backend, BACKEND, BACKEND.find("data: {\"type\":\"chunk\",\"content\":\"too late").unwrap()),
-        (Kind::OpenAi, OPENAI, OPENAI.len()),
+    for (protocol, stream, complete) in [
+        (Protocol::Backend, BACKEND, BACKEND.find("data: {\"type\":\"chunk\",\"content\":\"too late").unwrap()),
+        (Protocol::OpenAi, OPENAI, OPENAI.len()),
     ] {
         for place in 0..=stream.len() {
-            let events = read(kind, [&stream.as_bytes()[..place]]);
+            let events = read(protocol, [&stream.as_bytes()[..place]]);
             let done = matches!(events.last(), Some(Event::Done { .. }));
-            assert_eq!(done, place >= complete, "{kind:?} ended at {place}");
+            assert_eq!(done, place >= complete, "{protocol:?} ended at {place}");
             assert_eq!(events.iter().filter(|event| event.is_last()).count(), 1, "{events:?}");
         }
     }
@@ -102,7 +102,7 @@ fn an_answer_that_ends_anywhere_earlier_broke_off() {
 #[test]
 fn an_endless_answer_of_small_events_is_read_as_it_comes() {
     let chunk = b"data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
-    let mut reader = Reader::new(Kind::OpenAi, 64);
+    let mut reader = Reader::new(Protocol::OpenAi, 64);
     for _ in 0..10_000 {
         assert_eq!(text(&reader.push(chunk)), "a");
     }
@@ -205,13 +205,13 @@ proptest! {
     fn whatever_an_agent_sends_is_bounded_ends_once_and_is_the_same_however_it_is_cut(
         stream in stream(), places in prop::collection::vec(any::<usize>(), 0..20)
     ) {
-        for kind in [Kind::Backend, Kind::OpenAi] {
-            let events = read(kind, [&*stream]);
+        for protocol in [Protocol::Backend, Protocol::OpenAi] {
+            let events = read(protocol, [&*stream]);
             events.iter().for_each(assert_bounded);
             let ends: Vec<usize> = (0..events.len()).filter(|place| events[*place].is_last()).collect();
             prop_assert_eq!(ends, vec![events.len() - 1]);
-            prop_assert_eq!(read(kind, cut(&stream, &places)), &*events);
-            prop_assert_eq!(read(kind, stream.chunks(1)), events);
+            prop_assert_eq!(read(protocol, cut(&stream, &places)), &*events);
+            prop_assert_eq!(read(protocol, stream.chunks(1)), events);
         }
     }
 }

@@ -3,7 +3,7 @@
 use cidadao_realtime::code::{CloseCode, Reject};
 use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
-use cidadao_realtime::link::{Answer, Call};
+use cidadao_realtime::link::{Call, Reply};
 use cidadao_realtime::moment::Millis;
 use cidadao_realtime::tickets::Rights;
 use serde_json::{Value, json};
@@ -111,8 +111,8 @@ fn a_service_ends_all_connections_of_a_user_and_may_bar_the_user_for_a_time() {
     let other = world.join("chat:1", "bea");
     let answer = world.ask_room(HOME, Call::Disconnect { bar: Some(60_000) }).unwrap();
     let rooms = vec![("chat:1".parse().unwrap(), vec![direct])];
-    assert_eq!(answer, Answer::Elsewhere { closed: 1, rooms });
-    assert_eq!(world.ask_room("chat:1", Call::HangUp { conns: vec![direct] }).unwrap(), Answer::HungUp(1));
+    assert_eq!(answer, Reply::Elsewhere { closed: 1, rooms });
+    assert_eq!(world.ask_room("chat:1", Call::HangUp { conns: vec![direct] }).unwrap(), Reply::HungUp(1));
     for conn in [general, direct] {
         assert_eq!(errors(&mut world, conn), ["DISCONNECTED"]);
         assert_eq!(world.closed(conn), Some(CloseCode::Disconnected));
@@ -144,7 +144,7 @@ fn a_bar_can_be_lifted_and_is_not_by_a_mere_disconnect() {
 fn a_connection_that_was_on_its_way_when_it_was_to_be_closed_does_not_open() {
     let mut world = World::default();
     let late = world.next_conn();
-    assert_eq!(world.ask_room("chat:1", Call::HangUp { conns: vec![late] }).unwrap(), Answer::HungUp(0));
+    assert_eq!(world.ask_room("chat:1", Call::HangUp { conns: vec![late] }).unwrap(), Reply::HungUp(0));
     assert_eq!(world.join("chat:1", "ana"), late);
     assert_eq!(world.closed(late), Some(CloseCode::Disconnected));
 }
@@ -339,11 +339,11 @@ fn rights(world: &World, seconds: u64) -> Rights {
 
 fn issue(world: &mut World) -> String {
     let rights = rights(world, 3_600);
-    let Answer::Issued(secret) = world.ask_room(HOME, Call::Issue(rights)).unwrap() else { panic!() };
+    let Reply::Issued(secret) = world.ask_room(HOME, Call::Issue(rights)).unwrap() else { panic!() };
     secret
 }
 
-fn redeem(world: &mut World, secret: &str) -> Answer {
+fn redeem(world: &mut World, secret: &str) -> Reply {
     world.ask_room(HOME, Call::Redeem { secret: secret.to_owned() }).unwrap()
 }
 
@@ -352,8 +352,8 @@ fn a_ticket_is_good_once_and_for_half_a_minute() {
     let mut world = World::default();
     let (rights, secret) = (rights(&world, 3_600), issue(&mut world));
     world.evict(HOME);
-    assert_eq!(redeem(&mut world, &secret), Answer::Redeemed(rights));
-    let refused = Answer::Refused(Reject::InvalidToken);
+    assert_eq!(redeem(&mut world, &secret), Reply::Redeemed(rights));
+    let refused = Reply::Refused(Reject::InvalidToken);
     assert_eq!(redeem(&mut world, &secret), refused, "used");
     assert_eq!(redeem(&mut world, "0123"), refused, "never given");
     let late = issue(&mut world);
@@ -369,7 +369,7 @@ fn a_user_has_a_hundred_unused_tickets_at_most_and_old_ones_go() {
     }
     let more = rights(&world, 3_600);
     let answer = world.ask_room(HOME, Call::Issue(more)).unwrap();
-    assert_eq!(answer, Answer::Refused(Reject::RateLimit));
+    assert_eq!(answer, Reply::Refused(Reject::RateLimit));
     world.pass(30_000);
     issue(&mut world);
     assert_eq!(world.sql(HOME).numbers("SELECT count(*) FROM tickets"), [1]);

@@ -2,7 +2,7 @@
 
 use cidadao_realtime::id::ConnId;
 use cidadao_realtime::limits::Limits;
-use cidadao_realtime::link::{Answer, Call};
+use cidadao_realtime::link::{Call, Reply};
 use cidadao_realtime::room::Counts;
 use serde_json::{Value, json};
 
@@ -208,7 +208,7 @@ fn a_late_refusal_does_not_lose_a_follower_that_came_back() {
     world.publish(ROOM, &json!({"type": "news"})).unwrap();
     world.unsubscribe(ana, ROOM);
     step(&mut world, |flight| delivers(&flight.call));
-    let refused = |flight: &Flight| delivers(&flight.call) && flight.is_back(Answer::NotFollowing);
+    let refused = |flight: &Flight| delivers(&flight.call) && flight.is_back(Reply::NotFollowing);
     step(&mut world, |flight| unfollows(&flight.call));
     step(&mut world, |flight| unfollows(&flight.call));
     world.subscribe(ana, ROOM);
@@ -231,7 +231,7 @@ fn a_late_refusal_does_not_lose_a_follower_whose_farewell_was_lost() {
     world.fail(farewell);
     world.subscribe(ana, ROOM);
     step(&mut world, |flight| follows(&flight.call));
-    step(&mut world, |flight| flight.is_back(Answer::NotFollowing));
+    step(&mut world, |flight| flight.is_back(Reply::NotFollowing));
     world.run_until_idle();
     world.tell(ROOM, 1);
     assert_eq!((world.followers(ROOM), world.heard(ana, ROOM)), (1, vec![2]));

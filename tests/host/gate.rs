@@ -6,7 +6,7 @@ use cidadao_realtime::chat_session::{Act, Order};
 use cidadao_realtime::code::Reject;
 use cidadao_realtime::config::Config;
 use cidadao_realtime::gate::{self, Admission, Request, admit};
-use cidadao_realtime::history::{From, Range};
+use cidadao_realtime::history::{Anchor, Range};
 use cidadao_realtime::id::{Cursor, Epoch, Seq};
 use cidadao_realtime::moment::{Millis, Moment};
 use cidadao_realtime::session::ConnectionType;
@@ -154,7 +154,7 @@ fn a_chat_session_is_asked_by_whoever_has_a_token_that_opens_it_and_hears_who_th
             assert_eq!(ask(method, &path), Ok(Admission::Session(chat(), errand)));
         }
         assert_eq!(ask("PATCH", "/api/v1/ws/chat/1"), Ok(Admission::Rename(chat(), asker())));
-        let range = Range { from: From::Newest, limit: 100 };
+        let range = Range { from: Anchor::Newest, limit: 100 };
         let history = Ok(Admission::History(chat(), range, asker()));
         assert_eq!(ask("GET", "/api/v1/ws/chat/1/messages"), history);
     }
@@ -344,7 +344,7 @@ fn what_was_published_is_read_by_who_may_hear_it() {
         for (authorization, allowed) in authorizations.iter().zip(allowed) {
             let decision = decide(get(&path, "", Some(authorization)));
             let room = room.parse().unwrap();
-            let newest = Range { from: From::Newest, limit: 100 };
+            let newest = Range { from: Anchor::Newest, limit: 100 };
             let decision = decision.map(|admission| {
                 let Admission::History(room, range, _) = admission else { panic!("not a page of history") };
                 (room, range)
@@ -374,7 +374,7 @@ fn where_grants_are_required_only_what_is_heard_without_one_is_read_without_one(
 fn a_place_in_a_log_is_read_once_the_token_is_good() {
     let (path, authorization) = ("/api/v1/ws/chat/1/messages", format!("Bearer {}", token(&json!({}))));
     let ask = |query| decide(get(path, query, Some(&authorization)));
-    let since = Range { from: From::Since(Seq(41)), limit: 7 };
+    let since = Range { from: Anchor::Since(Seq(41)), limit: 7 };
     let asker = Asker { user: "ana".parse().unwrap(), service: false, granted: false };
     assert_eq!(ask("since=41&limit=7"), Ok(Admission::History("chat:1".parse().unwrap(), since, asker)));
     assert_eq!(ask("since=41&before=50"), Err(Reject::InvalidCursor));

@@ -14,13 +14,13 @@ use cidadao_realtime::code::{CloseCode, Reject};
 use cidadao_realtime::config::{ChatAccess, Config};
 use cidadao_realtime::id::{ConnId, Kind, RoomName};
 use cidadao_realtime::limits::{DAY, Limits};
-use cidadao_realtime::link::{Answer, Call};
+use cidadao_realtime::link::{Call, Reply};
 use cidadao_realtime::moment::{Millis, Moment};
 use cidadao_realtime::protocol::{ErrorData, ServerFrame};
 use cidadao_realtime::room::{Failure, Room, Taken};
 use cidadao_realtime::session::Session;
 use cidadao_realtime::sql::StoreError;
-use cidadao_realtime::turn::{Effect, Farewell, Heard, Input, Turn};
+use cidadao_realtime::turn::{Effect, Farewell, Fetched, Input, Turn};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -84,20 +84,20 @@ enum Fault {
     Stalled,
 }
 
-/// One call on its way there, or its answer on the way back.
+/// One call on its way there, or its reply on the way back.
 pub(crate) struct Flight {
     pub(crate) from: RoomName,
     pub(crate) to: RoomName,
     pub(crate) call: Call,
     life: u64,
     /// What is on its way back, if it was there already.
-    back: Option<Option<Answer>>,
+    back: Option<Option<Reply>>,
 }
 
 impl Flight {
-    /// Whether this answer is on its way back.
-    pub(crate) fn is_back(&self, answer: Answer) -> bool {
-        self.back == Some(Some(answer))
+    /// Whether this reply is on its way back.
+    pub(crate) fn is_back(&self, reply: Reply) -> bool {
+        self.back == Some(Some(reply))
     }
 }
 
@@ -308,19 +308,19 @@ impl World {
         self.flights.remove(first)
     }
 
-    /// The call goes over the wire, and so does its answer.
-    fn arrive(&mut self, flight: &Flight) -> Option<Answer> {
+    /// The call goes over the wire, and so does its reply.
+    fn arrive(&mut self, flight: &Flight) -> Option<Reply> {
         let fault = self.place(&flight.to).fault;
         if fault == Fault::Cut {
             return None;
         }
         let call: Call = serde_json::from_str(&serde_json::to_string(&flight.call).unwrap()).unwrap();
-        let answer = self.turn(&flight.to, |room, turn| Ok(room.answer(turn, call)?)).ok()?;
+        let answer = self.turn(&flight.to, |room, turn| Ok(room.take_call(turn, call)?)).ok()?;
         let answer = serde_json::from_str(&serde_json::to_string(&answer).unwrap()).unwrap();
         (fault != Fault::LosesAnswers).then_some(answer)
     }
 
-    fn returned(&mut self, flight: Flight, answer: Option<Answer>) {
+    fn returned(&mut self, flight: Flight, answer: Option<Reply>) {
         if self.place(&flight.from).life == flight.life {
             self.take(&flight.from, Input::Returned(flight.to, flight.call, answer)).ok();
         }
@@ -340,7 +340,7 @@ impl World {
         if !streams.is_empty() {
             self.take_turn(name, |room, turn| {
                 let mut inputs =
-                    streams.into_iter().map(|(answer, bytes)| Input::Answered(answer, Heard::Bytes(bytes)));
+                    streams.into_iter().map(|(answer, bytes)| Input::Answered(answer, Fetched::Bytes(bytes)));
                 Ok(inputs.try_for_each(|input| room.handle(turn, input))?)
             })?;
         }

@@ -7,7 +7,7 @@ use cidadao_realtime::code::Reject;
 use cidadao_realtime::config::Config;
 use cidadao_realtime::id::{Id, RoomName};
 use cidadao_realtime::limits::Limits;
-use cidadao_realtime::turn::{Heard, Input};
+use cidadao_realtime::turn::{Fetched, Input};
 use serde_json::{Value, json};
 
 use super::super::sql::Sqlite;
@@ -109,16 +109,16 @@ impl World {
 
     /// The stream comes to its end.
     pub(crate) fn agent_ends(&mut self, answer: &Id) -> Option<()> {
-        self.hand(answer, Some(Heard::End))
+        self.hand(answer, Some(Fetched::End))
     }
 
     /// The stream breaks off, or never began.
     pub(crate) fn agent_breaks(&mut self, answer: &Id, reject: Reject) -> Option<()> {
-        self.hand(answer, Some(Heard::Nothing(reject)))
+        self.hand(answer, Some(Fetched::Failed(reject)))
     }
 
     /// Hands the room what it has not read, and what came last; again, if the room fails.
-    fn hand(&mut self, answer: &Id, last: Option<Heard>) -> Option<()> {
+    fn hand(&mut self, answer: &Id, last: Option<Fetched>) -> Option<()> {
         let (room, all) = self.agents.streams.get(answer)?.clone();
         let is_last = last.is_some();
         for _ in 0..5 {
@@ -136,11 +136,17 @@ impl World {
     }
 }
 
-fn feed(room: &mut Room<Sqlite>, turn: &mut Turn, answer: &Id, all: &[u8], last: Option<Heard>) -> Result<(), Failure> {
+fn feed(
+    room: &mut Room<Sqlite>,
+    turn: &mut Turn,
+    answer: &Id,
+    all: &[u8],
+    last: Option<Fetched>,
+) -> Result<(), Failure> {
     let Some(read) = room.read_of(answer) else { return Ok(()) };
-    let bytes = all.get(read..).filter(|rest| !rest.is_empty()).map(|rest| Heard::Bytes(rest.to_vec()));
-    for heard in bytes.into_iter().chain(last) {
-        room.handle(turn, Input::Answered(answer.clone(), heard))?;
+    let bytes = all.get(read..).filter(|rest| !rest.is_empty()).map(|rest| Fetched::Bytes(rest.to_vec()));
+    for fetched in bytes.into_iter().chain(last) {
+        room.handle(turn, Input::Answered(answer.clone(), fetched))?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use cidadao_realtime::asker::Asker;
 use cidadao_realtime::chat_session::{Act, Done, Order};
-use cidadao_realtime::history::{From, History, Range};
+use cidadao_realtime::history::{Anchor, History, Range};
 use cidadao_realtime::sql::Sql;
 
 use super::*;
@@ -70,7 +70,7 @@ impl World {
 
     /// Reads what was said, as somebody.
     pub(crate) fn history(&mut self, room: &str, asker: &Asker) -> Result<History, Failure> {
-        let range = Range { from: From::Newest, limit: Range::MAX_LIMIT };
+        let range = Range { from: Anchor::Newest, limit: Range::MAX_LIMIT };
         self.turn(&name(room), |room, _| room.let_in(asker).and_then(|()| room.history(range)))
     }
 
@@ -89,7 +89,7 @@ impl World {
     /// Asks the user's room for one more connection, as the entry does.
     fn reserve(&mut self, conn: ConnId, user: &str, room: &RoomName) -> bool {
         let call = Call::Reserve { conn, room: room.clone() };
-        self.ask_room(&format!("user:{user}"), call).is_ok_and(|answer| answer == Answer::Done)
+        self.ask_room(&format!("user:{user}"), call).is_ok_and(|reply| reply == Reply::Done)
     }
 
     /// Sends the ping that the runtime answers by itself, while the room sleeps.
@@ -99,8 +99,8 @@ impl World {
     }
 
     /// Calls a room from outside, and waits for the answer.
-    pub(crate) fn ask_room(&mut self, room: &str, call: Call) -> Result<Answer, Failure> {
-        self.turn(&name(room), |room, turn| Ok(room.answer(turn, call)?))
+    pub(crate) fn ask_room(&mut self, room: &str, call: Call) -> Result<Reply, Failure> {
+        self.turn(&name(room), |room, turn| Ok(room.take_call(turn, call)?))
     }
 
     /// How the server ended a connection, if it did.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// What the platform puts on its bill.
 #[derive(Default, Serialize)]
-pub(super) struct Tally {
+pub(super) struct Bill {
     /// Rows that statements read.
     rows_read: usize,
     /// Rows that they wrote; an alarm that is set is one too.
@@ -19,14 +19,14 @@ pub(super) struct Tally {
 
 thread_local! {
     /// One for all objects of the isolate, which in tests are all there are.
-    static TALLY: RefCell<Tally> = const { RefCell::new(Tally { rows_read: 0, rows_written: 0, requests: 0, frames_in: 0 }) };
+    static BILL: RefCell<Bill> = const { RefCell::new(Bill { rows_read: 0, rows_written: 0, requests: 0, frames_in: 0 }) };
 }
 
 /// Counts the rows of one statement.
 pub(super) fn rows(read: usize, written: usize) {
-    TALLY.with_borrow_mut(|tally| {
-        tally.rows_read += read;
-        tally.rows_written += written;
+    BILL.with_borrow_mut(|bill| {
+        bill.rows_read += read;
+        bill.rows_written += written;
     });
 }
 
@@ -37,15 +37,15 @@ pub(super) fn alarm() {
 
 /// Counts a request.
 pub(super) fn request() {
-    TALLY.with_borrow_mut(|tally| tally.requests += 1);
+    BILL.with_borrow_mut(|bill| bill.requests += 1);
 }
 
 /// Counts a frame.
 pub(super) fn frame() {
-    TALLY.with_borrow_mut(|tally| tally.frames_in += 1);
+    BILL.with_borrow_mut(|bill| bill.frames_in += 1);
 }
 
 /// What was counted since this was last asked.
-pub(super) fn take() -> Tally {
-    TALLY.take()
+pub(super) fn take() -> Bill {
+    BILL.take()
 }

@@ -7,7 +7,7 @@ use crate::asker::Asker;
 use crate::chat_session::{Act, ChatSession, Description, Done, Order, Participant, Title};
 use crate::code::{CloseCode, Refusal, Reject};
 use crate::config::ChatAccess;
-use crate::id::{Id, Kind, RoomName};
+use crate::id::{Id, RoomName};
 use crate::link::Call;
 use crate::moment::Millis;
 use crate::protocol::{ErrorData, ServerFrame};
@@ -19,8 +19,8 @@ use crate::turn::Turn;
 impl<S: Sql> Room<S> {
     /// Whether somebody may open a socket here, and read what was said. As long as nobody owns a session, those who were
     /// invited may, or else anybody.
-    pub fn may_enter(&self, asker: &Asker) -> Result<bool, StoreError> {
-        let Some(session) = &self.session else { return Ok(true) };
+    pub(super) fn may_enter(&self, asker: &Asker) -> Result<bool, StoreError> {
+        let Some(session) = &self.chat_session else { return Ok(true) };
         if self.config.chat_access == ChatAccess::Open || asker.service || asker.granted || self.owns(&asker.user) {
             return Ok(true);
         }
@@ -36,8 +36,8 @@ impl<S: Sql> Room<S> {
     }
 
     /// Whether that user owns the session.
-    pub fn owns(&self, user: &Id) -> bool {
-        self.session.as_ref().and_then(ChatSession::owner) == Some(user)
+    pub(super) fn owns(&self, user: &Id) -> bool {
+        self.chat_session.as_ref().and_then(ChatSession::owner) == Some(user)
     }
 
     /// Does what somebody wants of the session. Who is refused has changed nothing.
@@ -62,7 +62,7 @@ impl<S: Sql> Room<S> {
             return Ok(false);
         }
         let (now, most) = (turn.moment.now, self.config.limits.participants_per_session);
-        match &mut self.session {
+        match &mut self.chat_session {
             Some(session) if visitor.service => session.begin(now)?,
             Some(session) => session.visit(&visitor.user, now, most)?,
             None => {}
@@ -81,7 +81,7 @@ impl<S: Sql> Room<S> {
 
     /// A question gives the session its title, if it has none.
     pub fn note_question(&mut self, turn: &mut Turn, content: &str) -> Result<(), StoreError> {
-        let untitled = self.session.as_ref().is_some_and(|session| session.title().is_none());
+        let untitled = self.chat_session.as_ref().is_some_and(|session| session.title().is_none());
         match Title::of_question(content).filter(|_| untitled) {
             Some(title) => self.entitle(turn, &title),
             None => Ok(()),
@@ -95,7 +95,7 @@ impl<S: Sql> Room<S> {
             session_id: &'a Id,
             title: &'a str,
         }
-        let Some(session) = &mut self.session else { return Ok(()) };
+        let Some(session) = &mut self.chat_session else { return Ok(()) };
         if session.rename(title)? {
             let session_id = &self.name.id().clone();
             self.mention(turn, "session_updated", &Updated { session_id, title: title.as_str() });
@@ -134,7 +134,7 @@ impl<S: Sql> Room<S> {
 
     fn invite(&self, asker: &Asker, user_id: Id, now: Millis) -> Result<Done, Failure> {
         self.check_keeper(asker)?;
-        let (session, most) = (self.session.as_ref().ok_or_else(unknown)?, self.limits().participants_per_session);
+        let (session, most) = (self.chat_session.as_ref().ok_or_else(unknown)?, self.limits().participants_per_session);
         if !self.owns(&user_id) && !session.invite(&user_id, now, most)? {
             return Err(Reject::Forbidden.because(format!("A chat session has up to {most} participants.")).into());
         }
@@ -146,7 +146,7 @@ impl<S: Sql> Room<S> {
         if self.owns(&user_id) {
             return Err(Reject::Forbidden.because("A chat session's owner stays; the session can be deleted.").into());
         }
-        self.session.as_ref().ok_or_else(unknown)?.dismiss(&user_id)?;
+        self.chat_session.as_ref().ok_or_else(unknown)?.dismiss(&user_id)?;
         for conn in self.sockets_of(&user_id).map(|peer| peer.session.conn).collect::<Vec<_>>() {
             self.end(turn, conn, Reject::Disconnected)?;
         }
@@ -158,11 +158,11 @@ impl<S: Sql> Room<S> {
     /// Forgets all that there is: the room is as if it had never been, in a new epoch. While nobody owns the session, who
     /// could come in and own it may do that too.
     fn erase(&mut self, turn: &mut Turn, asker: &Asker) -> Result<Done, Failure> {
-        let ownerless = self.session.as_ref().is_some_and(|session| session.owner().is_none());
+        let ownerless = self.chat_session.as_ref().is_some_and(|session| session.owner().is_none());
         if !(ownerless && self.may_enter(asker)?) {
             self.check_keeper(asker)?;
         }
-        let sql = self.session.as_ref().ok_or_else(unknown)?.sql().clone();
+        let sql = self.chat_session.as_ref().ok_or_else(unknown)?.sql().clone();
         self.let_go(turn)?;
         let files = self.left_behind(turn.moment.now)?;
         schema::erase(&sql)?;
@@ -194,19 +194,12 @@ impl<S: Sql> Room<S> {
         Ok(())
     }
 
-    /// Has a connection's user count it no more.
-    pub(super) fn release(&self, turn: &mut Turn, session: &Session) {
-        if self.name.kind() != Kind::User {
-            turn.call(RoomName::new(Kind::User, session.user.clone()), Call::Release { conn: session.conn });
-        }
-    }
-
     /// Only the owner and services change a session.
     fn check_keeper(&self, asker: &Asker) -> Result<(), Refusal> {
         if asker.service || self.owns(&asker.user) {
             return Ok(());
         }
-        match &self.session {
+        match &self.chat_session {
             Some(session) if session.has_begun() => {
                 Err(Reject::Forbidden.because("That is for the chat session's owner, or a service."))
             }
@@ -216,7 +209,7 @@ impl<S: Sql> Room<S> {
 
     /// The session, if there is one, and when it began.
     fn existing(&self) -> Result<(&ChatSession<S>, Millis), Refusal> {
-        let session = self.session.as_ref();
+        let session = self.chat_session.as_ref();
         session.and_then(|session| Some((session, session.created()?))).ok_or_else(unknown)
     }
 }
