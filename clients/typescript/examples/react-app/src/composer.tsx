@@ -78,7 +78,9 @@ function Uploads({ uploads }: { uploads: readonly UploadEntry[] }) {
         <li key={key} data-status={status}>
           <span className="file-name">{name}</span>
           {status === "failed" ? (
-            <small className="reason">{error?.message}</small>
+            <small className="reason" role="alert">
+              {error?.message}
+            </small>
           ) : (
             <progress value={sent} max={size || 1} aria-label={`${name}: ${percent(sent / (size || 1))}`} />
           )}
