@@ -53,7 +53,7 @@ describe("the React example", { skip }, () => {
       type: "anomaly_detected",
       data: { severity: "high", description: "Contrato 42" },
     });
-    await page.getByText("Contrato 42").waitFor();
+    await page.locator(".anomaly").getByText("Contrato 42").waitFor();
     assert.deepEqual([...ana.sockets].sort(), ["/api/v1/ws", "/api/v1/ws/chat/strict"]);
     assert.deepEqual(ana.problems, []);
   });
@@ -63,10 +63,10 @@ describe("the React example", { skip }, () => {
     await stage.publish("/investigations/history", [found("primeiro"), found("segundo")]);
     await using ana = await Person.of(browser);
     const page = await ana.open(stage.page("ana", "history"));
-    await page.getByText("segundo").waitFor();
+    await page.locator(".anomaly").getByText("segundo").waitFor();
     await live(page);
     await stage.publish("/investigations/history", found("terceiro"));
-    await page.getByText("terceiro").waitFor();
+    await page.locator(".anomaly").getByText("terceiro").waitFor();
     assert.deepEqual(await page.locator(".anomaly p").allTextContents(), ["terceiro", "segundo", "primeiro"]);
   });
 
@@ -156,14 +156,14 @@ describe("the React example", { skip }, () => {
       data: { severity: "low", description: `Contrato ${n}` },
     });
     await stage.publish("/investigations/frozen", found(1));
-    await page.getByText("Contrato 1", { exact: true }).waitFor();
+    await page.locator(".anomaly").getByText("Contrato 1", { exact: true }).waitFor();
     const devtools = await ana.context.newCDPSession(page);
     await devtools.send("Page.setWebLifecycleState", { state: "frozen" });
     stage.network.cut();
     stage.network.mend();
     await stage.publish("/investigations/frozen", [found(2), found(3)]);
     await devtools.send("Page.setWebLifecycleState", { state: "active" });
-    await page.getByText("Contrato 3").waitFor();
+    await page.locator(".anomaly").getByText("Contrato 3").waitFor();
     const all = ["Contrato 3", "Contrato 2", "Contrato 1"];
     assert.deepEqual(await page.locator(".anomaly p").allTextContents(), all);
   });

@@ -10,8 +10,8 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import type { Browser } from "playwright-core";
 import { LIBRARY } from "../../examples/react-app/build.mjs";
-import { compile } from "../../examples/vanilla/start.mjs";
 import { launch, Person, skip } from "./support/browser.ts";
+import { vanilla } from "./support/pages.ts";
 import { type Build, Stage } from "./support/stage.ts";
 
 const PACKAGE = fileURLToPath(new URL("../../", import.meta.url));
@@ -39,11 +39,6 @@ const quickStart: Build = async (folder) => {
     define: { "process.env.NODE_ENV": '"production"' },
   });
   await copyFile(join(PACKAGE, "examples/react-app/src/index.html"), join(folder, "index.html"));
-};
-
-const vanilla: Build = async (folder) => {
-  compile(join(folder, "realtime"));
-  await copyFile(join(PACKAGE, "examples/vanilla/index.html"), join(folder, "index.html"));
 };
 
 /** The publisher, as its own process. */
@@ -82,7 +77,7 @@ describe("documents", { skip }, () => {
     await using stage = await Stage.set(vanilla);
     await using ana = await Person.of(browser);
     const page = await ana.open(stage.page("ana", "inv-7"));
-    await page.getByText("connected", { exact: true }).waitFor();
+    await page.getByText("Ao vivo", { exact: true }).waitFor();
     await notify(stage, "inv-7");
     await page.getByText("anomaly_detected: Contrato 977: pago duas vezes").waitFor();
     await page.getByLabel("Pergunta").fill("Quem?");

@@ -55,7 +55,7 @@ describe("files", { skip }, () => {
     const buffer = Buffer.from("MZ");
     await page.getByLabel("Anexar arquivos").setInputFiles({ name: "virus.exe", mimeType, buffer });
     await page.locator('.uploads li[data-status="failed"]').getByText("virus.exe").waitFor();
-    assert.notEqual(await page.locator(".uploads .reason").textContent(), "");
+    assert.notEqual(await page.locator(".uploads").getByRole("alert").textContent(), "");
     await page.getByRole("button", { name: "Cancelar virus.exe" }).click();
     await page.locator(".uploads").waitFor({ state: "detached" });
   });

@@ -1,8 +1,9 @@
 // The page: an investigation, and the chat about it.
 
 import { useConnection } from "@cidadao/realtime/react";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { Chat } from "./chat.tsx";
+import { keepFocus } from "./focus.ts";
 import { Investigation } from "./investigation.tsx";
 import { Notices } from "./notices.tsx";
 import { CONNECTION } from "./words.ts";
@@ -11,8 +12,10 @@ type Pane = "investigation" | "chat";
 
 export function App() {
   const [pane, setPane] = useState<Pane>("investigation");
+  const page = useRef<HTMLDivElement>(null);
+  useEffect(() => keepFocus(page.current as HTMLElement), []);
   return (
-    <div className="page" data-pane={pane}>
+    <div className="page" data-pane={pane} ref={page}>
       <header className="top">
         <h1>
           Cidadão<span>.AI</span>
@@ -50,8 +53,10 @@ function PaneButton({ pane, current, label, onChoose }: PaneButtonProps) {
 
 function Badge() {
   const { status } = useConnection();
+  // What has a banner is announced there.
+  const live = status === "waiting" || status === "stopped" ? "off" : "polite";
   return (
-    <output className="badge" data-status={status}>
+    <output className="badge" data-status={status} aria-live={live}>
       {CONNECTION[status]}
     </output>
   );

@@ -19,7 +19,9 @@ export function Composer({ chat }: { chat: ChatSnapshot & ChatActions }) {
     setText(value);
     chat.setTyping(value !== "");
   };
+  const canStop = chat.isAnswering && !text;
   const press = (event: KeyboardEvent) => {
+    if (event.key === "Escape" && canStop) chat.cancel();
     if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
     event.preventDefault();
     submit();
@@ -37,12 +39,13 @@ export function Composer({ chat }: { chat: ChatSnapshot & ChatActions }) {
         onChange={(event) => change(event.target.value)}
         onKeyDown={press}
       />
-      {chat.isAnswering && !text ? (
-        <button type="button" className="stop" onClick={() => chat.cancel()}>
+      {canStop ? (
+        <button type="button" className="stop" aria-keyshortcuts="Escape" onClick={() => chat.cancel()}>
           Parar
         </button>
       ) : (
-        <button type="submit" className="send" disabled={!text.trim()}>
+        // Not `disabled`, with which a button loses the focus.
+        <button type="submit" className="send" aria-disabled={!text.trim()}>
           Enviar
         </button>
       )}
@@ -75,11 +78,13 @@ function Uploads({ uploads }: { uploads: readonly UploadEntry[] }) {
         <li key={key} data-status={status}>
           <span className="file-name">{name}</span>
           {status === "failed" ? (
-            <small className="reason">{error?.message}</small>
+            <small className="reason" role="alert">
+              {error?.message}
+            </small>
           ) : (
             <progress value={sent} max={size || 1} aria-label={`${name}: ${percent(sent / (size || 1))}`} />
           )}
-          <button type="button" aria-label={`Cancelar ${name}`} onClick={cancel}>
+          <button type="button" className="dismiss" aria-label={`Cancelar ${name}`} onClick={cancel}>
             ×
           </button>
         </li>

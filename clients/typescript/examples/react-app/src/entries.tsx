@@ -4,7 +4,7 @@ import type { AnswerEntry, ChatEntry, FileEntry, SaidEntry } from "@cidadao/real
 import { memo, useLayoutEffect, useRef } from "react";
 import { hueOf } from "./people.tsx";
 import { download } from "./session.ts";
-import { size, stageOf, time } from "./words.ts";
+import { endOf, size, stageOf, time } from "./words.ts";
 
 /** So near to the end the list follows what comes. */
 const NEAR_PX = 80;
@@ -26,7 +26,8 @@ export function Entries({ entries, onResend }: EntriesProps) {
     isNear.current = scrollHeight - scrollTop - clientHeight < NEAR_PX;
   };
   return (
-    <ol className="entries" ref={list} role="log" aria-label="Mensagens" onScroll={look}>
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to scroll from the keyboard too
+    <ol className="entries" ref={list} tabIndex={0} aria-label="Mensagens" onScroll={look}>
       {entries.length === 0 && <li className="empty">Pergunte algo sobre esta investigação.</li>}
       {entries.map((entry) => (
         <Entry key={entry.key} entry={entry} onResend={onResend} />
@@ -55,7 +56,8 @@ function Said({ entry, onResend }: { entry: SaidEntry; onResend: (id: string) =>
       {!isOwn && <Name name={userId} />}
       <p>{text}</p>
       <small className="foot">
-        {STATUS[status]} <time dateTime={timestamp}>{time(timestamp)}</time>
+        <span role={status === "failed" ? "alert" : undefined}>{STATUS[status]}</span>{" "}
+        <time dateTime={timestamp}>{time(timestamp)}</time>
         {status === "failed" && (
           <button type="button" className="foot-button" title={error?.message} onClick={() => onResend(id)}>
             Enviar de novo
@@ -66,19 +68,13 @@ function Said({ entry, onResend }: { entry: SaidEntry; onResend: (id: string) =>
   );
 }
 
-const ENDS: Partial<Record<AnswerEntry["status"], string>> = {
-  cancelled: "Resposta interrompida por quem perguntou.",
-  failed: "O agente não conseguiu responder.",
-  interrupted: "A resposta ficou pela metade.",
-};
-
 function Answer({ entry: { agent, text, status, stage } }: { entry: AnswerEntry }) {
   const isOpen = status === "waiting" || status === "answering";
   return (
     <li className="entry answer" data-status={status} aria-busy={isOpen}>
       <Name name={agent?.name ?? agent?.id ?? "Agente"} />
       {text ? <p>{text}</p> : isOpen && <p className="stage">{stageOf(stage)}</p>}
-      {ENDS[status] && <small>{ENDS[status]}</small>}
+      {endOf(status) && <small>{endOf(status)}</small>}
     </li>
   );
 }

@@ -3,18 +3,14 @@
 import type { Message } from "@cidadao/realtime";
 import { useInvestigation } from "@cidadao/realtime/react";
 import { memo } from "react";
+import { Announcer, useNews } from "./announcer.tsx";
 import { investigation, investigationHistory } from "./session.ts";
 import { percent, severityOf, time } from "./words.ts";
 
 export function Investigation() {
-  const {
-    messages,
-    anomalies,
-    progress = 0,
-    status,
-  } = useInvestigation(investigation, {
-    history: investigationHistory,
-  });
+  const { news, onMessage } = useNews(wordsOf);
+  const options = { history: investigationHistory, onMessage };
+  const { messages, anomalies, progress = 0, status } = useInvestigation(investigation, options);
   return (
     <section className="card investigation" aria-labelledby="investigation-title">
       <div className="head">
@@ -25,7 +21,9 @@ export function Investigation() {
         <progress value={progress} max={1} aria-label="Progresso da investigação" />
         <span>{percent(progress)}</span>
       </div>
-      <ol className="feed" aria-live="polite" aria-busy={status === "pending"}>
+      <Announcer news={news} />
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to scroll from the keyboard too */}
+      <ol className="feed" tabIndex={0} aria-label="O que foi encontrado" aria-busy={status === "pending"}>
         {messages.length === 0 && <li className="empty">Nada ainda. O que for encontrado aparece aqui na hora.</li>}
         {[...messages].reverse().map((message) => (
           <FeedItem key={message.id} message={message} />
@@ -33,6 +31,13 @@ export function Investigation() {
       </ol>
     </section>
   );
+}
+
+/** How far it is everybody can look up; what it finds is worth an interruption. */
+function wordsOf({ type, data }: Message): string {
+  if (type !== "anomaly_detected") return "";
+  const { severity, description } = data as Message<"anomaly_detected">["data"];
+  return `Anomalia, gravidade ${severityOf(severity).toLowerCase()}: ${description}`;
 }
 
 const FeedItem = memo(function FeedItem({ message }: { message: Message }) {

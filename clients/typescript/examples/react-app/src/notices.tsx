@@ -7,17 +7,28 @@ const SHOWN = 3;
 
 export function Notices() {
   const { notifications, dismiss } = useNotifications();
+  const shown = notifications.slice(-SHOWN);
   return (
-    <ul className="notices" aria-label="Avisos" aria-live="polite">
-      {notifications.slice(-SHOWN).map((message) => (
-        <li key={message.id}>
-          <span>{textOf(message)}</span>
-          <button type="button" aria-label="Dispensar aviso" onClick={() => dismiss(message.id)}>
-            ×
-          </button>
-        </li>
-      ))}
-    </ul>
+    <section className="notices" aria-label="Avisos" aria-live="polite">
+      {shown.length > 0 && (
+        <ul>
+          {shown.map((message) => (
+            <li key={message.id}>
+              <span id={`notice-${message.id}`}>{textOf(message)}</span>
+              <button
+                type="button"
+                className="dismiss"
+                aria-label="Dispensar aviso"
+                aria-describedby={`notice-${message.id}`}
+                onClick={() => dismiss(message.id)}
+              >
+                ×
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
   );
 }
 

@@ -23,6 +23,13 @@ const STAGES: Record<string, string> = {
 export const stageOf = (stage: { name: string; message?: string } | undefined): string =>
   stage?.message ?? STAGES[stage?.name ?? ""] ?? "Aguardando resposta…";
 
+const ENDS: Record<string, string> = {
+  cancelled: "Resposta interrompida por quem perguntou.",
+  failed: "O agente não conseguiu responder.",
+  interrupted: "A resposta ficou pela metade.",
+};
+export const endOf = (status: string): string => ENDS[status] ?? "";
+
 export const time = (timestamp: string): string =>
   new Date(timestamp).toLocaleTimeString("pt-BR", { hour: "2-digit", minute: "2-digit" });
 
