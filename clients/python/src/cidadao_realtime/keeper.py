@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
+from .callbacks import call
 from .cursors import Cursor
 from .storage import Storage
 
@@ -24,7 +25,7 @@ class Keeper:
     async def load(self) -> None:
         """Finds what was kept."""
         if self._storage is not None:
-            loaded = await self._storage.load()
+            loaded: Mapping[str, Cursor] = await call(self._storage.load)
             self._saved = dict(loaded)
             for room, cursor in loaded.items():
                 self._cursors.setdefault(_owner(room), {})[room] = cursor
@@ -54,7 +55,7 @@ class Keeper:
         try:
             while (cursors := self._all()) != self._saved:
                 self._saved = cursors
-                await storage.save(cursors)
+                await call(storage.save, cursors)
         except Exception:
             _log.exception("the cursors could not be saved")
         finally:
