@@ -104,7 +104,7 @@ class Outbox:
 
     def unsure(self) -> None:
         """What is on its way may not have arrived: send it again."""
-        self._under_way = self._doubted = None
+        self._under_way = None
 
     def due(self, now: float) -> None:
         """Sends again what was not acknowledged in time."""
