@@ -203,6 +203,15 @@ async def test_cursors_that_cannot_be_saved_are_logged(caplog: pytest.LogCapture
     assert memory.saved == []
 
 
+async def test_cursors_that_could_not_be_saved_are_saved_later_though_they_are_the_same() -> None:
+    memory = Memory()
+    keeper = Keeper(memory)
+    for memory.fails in (True, False):
+        keeper.keep(GENERAL, {"user:ana": Cursor(EPOCH, 1)})
+        await keeper.finish()
+    assert memory.saved == [{"user:ana": Cursor(EPOCH, 1)}]
+
+
 async def test_a_file_of_cursors_is_replaced_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "state" / "cursors.json"
     storage = FileStorage(path)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from cidadao_realtime import Answer, AnswerError, Chat, ClosedError, Options, RealtimeClient, RefusedError
+from cidadao_realtime import Answer, AnswerError, Chat, ClosedError, History, Options, RealtimeClient, RefusedError
 
 from .support.driver import EPOCH, TOKEN
 from .support.script import Script, scripted
@@ -88,6 +88,24 @@ async def test_a_log_that_cannot_be_read_now_is_read_later(script: Script, caplo
         answer = await asked_again(script, chat, unavailable, (502, "<html>"), page(END, seq=9))
         assert await asyncio.wait_for(answer, 20) == "So."
         assert "not found yet: RefusedError" in caplog.text
+
+
+async def test_a_log_that_does_not_answer_is_read_again(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, calls = RealtimeClient._read_on, 0
+
+    async def hang_once(client: RealtimeClient, room: str, since: int) -> History:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            monkeypatch.setattr("cidadao_realtime.lookup._PATIENCE", 60.0)
+            await asyncio.sleep(3600)
+        return await read(client, room, since)
+
+    monkeypatch.setattr("cidadao_realtime.lookup._PATIENCE", 0.05)
+    monkeypatch.setattr(RealtimeClient, "_read_on", hang_once)
+    async with chat_of(script) as chat:
+        answer = await asked_again(script, chat, page(END, seq=9))
+        assert await asyncio.wait_for(answer, 20) == "So."
 
 
 async def test_a_log_that_may_not_be_read_is_an_error(script: Script) -> None:

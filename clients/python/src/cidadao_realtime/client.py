@@ -167,7 +167,8 @@ class RealtimeClient:
     def on(self, topic: Topic) -> Callable[[_AnyHandler], _AnyHandler]:
         """Calls the decorated function, plain or async, with each message of a type, or each event of a class.
 
-        ``"*"`` is every message, `Event` every event. Callbacks run one after the other; what one raises is logged.
+        ``"*"`` is every message, `Event` every event. Callbacks run one after the other; what one raises is logged, a
+        CancelledError too, unless the client is being closed.
         """
 
         def register(handler: _AnyHandler) -> _AnyHandler:

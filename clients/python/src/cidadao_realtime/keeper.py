@@ -19,7 +19,7 @@ class Keeper:
     def __init__(self, storage: Storage | None) -> None:
         self._storage = storage
         self._cursors: dict[str, dict[str, Cursor]] = {}
-        self._saved: dict[str, Cursor] = {}
+        self._saved: dict[str, Cursor] | None = {}
         self._task: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
@@ -57,6 +57,7 @@ class Keeper:
                 self._saved = cursors
                 await call(storage.save, cursors)
         except Exception:
+            self._saved = None  # nobody knows: the next to be kept are saved in any case
             _log.exception("the cursors could not be saved")
         finally:
             self._task = None

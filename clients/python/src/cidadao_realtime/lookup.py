@@ -8,12 +8,15 @@ from collections.abc import Awaitable, Callable
 
 from .answer import Answer
 from .backoff import Backoff
+from .callbacks import within
 from .errors import RefusedError
 from .history import History
 from .protocol import Message
 
 Read = Callable[[int], Awaitable[History]]
 """Reads the log of the session from after a place on."""
+
+_PATIENCE = 60.0
 
 _log = logging.getLogger("cidadao_realtime")
 
@@ -29,7 +32,7 @@ async def look_up(answer: Answer, seq: int, read: Read, backoff: Backoff) -> Non
 async def _try(answer: Answer, seq: int, read: Read) -> bool:
     """Whether nothing more is to be found out."""
     try:
-        await _look(answer, seq, read)
+        await within(_PATIENCE, _look(answer, seq, read))
     except Exception as error:
         if isinstance(error, RefusedError) and _is_final(error):
             answer.fail(error)
