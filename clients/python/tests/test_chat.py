@@ -19,6 +19,7 @@ from cidadao_realtime import (
     Chat,
     ClosedError,
     DroppedError,
+    InvalidMessageError,
     Message,
     Options,
     OutboxFullError,
@@ -27,6 +28,7 @@ from cidadao_realtime import (
     RefusedError,
 )
 from cidadao_realtime.transcript import Piece, Transcript, difference
+from cidadao_realtime.wire import Wire
 
 from .support.driver import EPOCH, TOKEN
 from .support.script import Script, scripted
@@ -157,6 +159,60 @@ async def test_what_is_said_to_the_people_returns_its_place(script: Script) -> N
             await saying
 
 
+@pytest.mark.parametrize("text", ["", "   ", "\n\u2003", None])
+async def test_a_blank_text_is_refused_at_once_and_holds_up_nothing(script: Script, text: Any) -> None:
+    async with chat_of(script) as chat:
+        for use in (chat.say(text), chat.send(text)):
+            with pytest.raises(InvalidMessageError, match="white space") as caught:
+                await use
+            assert caught.value.code == "INVALID_FRAME"
+        assert chat.waiting == 0
+        await asked(script, chat)
+
+
+async def test_the_same_said_twice_at_once_is_said_once_and_both_are_told(script: Script) -> None:
+    async with chat_of(script) as chat:
+        saying = [asyncio.create_task(chat.say("x", message_id="m")) for _ in range(3)]
+        await script.hear()
+        saying[0].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await saying[0]
+        with pytest.raises(InvalidMessageError, match="ID_TAKEN"):
+            await chat.say("y", message_id="m")
+        with pytest.raises(InvalidMessageError, match="ID_TAKEN"):
+            await chat.send("x", message_id="m")
+        await script.ack("m")
+        assert await asyncio.wait_for(asyncio.gather(*saying[1:]), 20) == [1, 1]
+        assert script.frames.empty()
+
+
+async def test_what_nobody_waits_for_any_more_is_taken_back(script: Script) -> None:
+    async with chat_of(script) as chat:
+        await chat.send("first")
+        saying = [asyncio.create_task(chat.say("x", message_id="m")) for _ in range(2)]
+        for waiting, left in zip(saying, (2, 1), strict=True):
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert chat.waiting == left
+
+
+async def test_the_same_asked_twice_at_once_is_one_answer(script: Script) -> None:
+    async with chat_of(script) as chat:
+        first = await chat.send("Why?", message_id="q")
+        again = await chat.send("Why?", message_id="q")
+        await script.hear()
+        await script.ack("q")
+        await first.acknowledged()
+        for use in (chat.send("How?", message_id="q"), chat.say("Why?", message_id="q")):
+            with pytest.raises(InvalidMessageError, match="ID_TAKEN"):
+                await use
+        await script.complete("So.", "q")
+        assert [await asyncio.wait_for(answer, 20) for answer in (first, again)] == ["So.", "So."]
+        assert script.frames.empty()
+
+
 async def test_a_full_outbox_is_an_error_or_a_dropped_question(script: Script) -> None:
     async with chat_of(script, outbox_messages=1) as chat:
         await chat.send("one")
@@ -189,6 +245,8 @@ async def test_closing_tells_who_waits(script: Script) -> None:
         for use in (chat.send("x"), chat.say("x"), chat.upload(b"x")):
             with pytest.raises(ClosedError):
                 await use
+        with pytest.raises(ClosedError):
+            chat.messages()
         await chat.close()
 
 
@@ -274,6 +332,65 @@ async def test_a_file_that_cannot_be_read_is_aborted_and_told(script: Script, tm
 
         with pytest.raises(RealtimeError, match="seek"):
             await chat.upload(Pipe(b"x"))
+
+
+class Broken(BytesIO):
+    """A file that can be read once, for its hash."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(b"abc")
+        self.reads = 0
+        self.error = error
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.reads += 1
+        if self.reads > 2:
+            raise self.error
+        return super().read(size)
+
+
+ERRORS = [ZeroDivisionError(), StopIteration(), asyncio.CancelledError(), ValueError("closed")]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=[type(error).__name__ for error in ERRORS])
+async def test_a_file_whose_reading_fails_fails_by_itself_and_holds_up_nothing(
+    script: Script, error: BaseException
+) -> None:
+    async with chat_of(script) as chat:
+        uploading = asyncio.create_task(chat.upload(Broken(error)))
+        frame = await upload_frame(script)
+        await script.say("upload_ready", {"file_id": frame["id"], "handle": 1, "offset": 0})
+        with pytest.raises((type(error), OSError)) as caught:
+            await asyncio.wait_for(uploading, 20)
+        assert error in (caught.value, caught.value.__cause__)
+        assert (await script.hear())["type"] == "upload_abort"
+        await asked(script, chat)
+
+
+async def test_a_callback_for_the_progress_that_is_cancelled_costs_nothing(script: Script) -> None:
+    def fail(offset: int, size: int) -> None:
+        raise asyncio.CancelledError
+
+    async with chat_of(script) as chat:
+        uploading = asyncio.create_task(chat.upload(b"abc", progress=fail))
+        frame = await upload_frame(script)
+        await script.say("upload_ready", {"file_id": frame["id"], "handle": 1, "offset": 0})
+        assert await script.hear() == bytes(3) + b"\x01" + bytes(8) + b"abc"
+        await script.say("upload_complete", {"file_id": frame["id"], "url": "/f"})
+        assert (await asyncio.wait_for(uploading, 20)).url == "/f"
+
+
+async def test_a_socket_that_cannot_be_written_to_is_replaced(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Wire._write_one
+
+    async def fail(*_: Any) -> None:
+        monkeypatch.setattr(Wire, "_write_one", write)
+        raise ZeroDivisionError
+
+    async with chat_of(script) as chat:
+        monkeypatch.setattr(Wire, "_write_one", fail)
+        await asked(script, chat)
+        assert script.opened == 2
 
 
 def test_a_transcript_is_what_this_connection_had_and_more() -> None:

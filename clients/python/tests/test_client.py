@@ -35,7 +35,9 @@ from cidadao_realtime import (
 from cidadao_realtime.feed import Delivery, Feed
 from cidadao_realtime.hub import Hub
 from cidadao_realtime.keeper import GENERAL, Keeper
+from cidadao_realtime.steps import Closed
 from cidadao_realtime.tokens import find_token, subject
+from cidadao_realtime.wire import Wire
 
 from .support.driver import EPOCH, TOKEN
 from .support.script import scripted
@@ -201,6 +203,15 @@ async def test_cursors_that_cannot_be_saved_are_logged(caplog: pytest.LogCapture
     assert memory.saved == []
 
 
+async def test_cursors_that_could_not_be_saved_are_saved_later_though_they_are_the_same() -> None:
+    memory = Memory()
+    keeper = Keeper(memory)
+    for memory.fails in (True, False):
+        keeper.keep(GENERAL, {"user:ana": Cursor(EPOCH, 1)})
+        await keeper.finish()
+    assert memory.saved == [{"user:ana": Cursor(EPOCH, 1)}]
+
+
 async def test_a_file_of_cursors_is_replaced_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "state" / "cursors.json"
     storage = FileStorage(path)
@@ -276,6 +287,64 @@ async def test_a_client_is_used_inside_its_context_and_once() -> None:
             pass
     with pytest.raises(TokenError):
         RealtimeClient("ws://127.0.0.1:1", token="a b")
+
+
+async def test_who_waits_for_a_room_that_is_left_is_told() -> None:
+    async with RealtimeClient("ws://127.0.0.1:1", token=TOKEN, open_timeout=None) as client:
+        first, second = client.investigation("1"), client.investigation("1")
+        ready = [asyncio.create_task(subscription.ready()) for subscription in (first, second)]
+        await asyncio.sleep(0)
+        first.close()
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in ready)
+        second.close()
+        for task in ready:
+            with pytest.raises(ClosedError, match="the subscription was closed"):
+                await asyncio.wait_for(task, 20)
+
+
+async def test_a_socket_that_fails_in_a_way_nobody_thought_of_is_opened_again(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = Wire._live
+
+    async def fail(*_: Any) -> Closed:
+        monkeypatch.setattr(Wire, "_live", live)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Wire, "_live", fail)
+    async with scripted() as script:
+        client = RealtimeClient(script.url, token=TOKEN, options=Options(first_delay=0.01))
+        seen: asyncio.Queue[Disconnected] = asyncio.Queue()
+        client.on(Disconnected)(seen.put_nowait)
+        async with client:
+            assert (await asyncio.wait_for(seen.get(), 20)).reason == "ZeroDivisionError"
+    assert "a connection failed" in caplog.text
+
+
+async def test_a_client_that_is_refused_while_it_asks_for_a_token_leaves_nothing_behind() -> None:
+    tokens = 0
+
+    async def token() -> str:
+        nonlocal tokens
+        tokens += 1
+        if tokens > 1:
+            await asyncio.sleep(3600)
+        return TOKEN
+
+    async with scripted() as script, RealtimeClient(script.url, token=token, general=False) as client:
+        chat = client.chat("s")
+        messages = chat.messages()
+        while script.opened == 0:
+            await asyncio.sleep(0.01)
+        await script.say("token_expiring", {"expires_in_ms": 1000})
+        while tokens < 2:
+            await asyncio.sleep(0.01)
+        assert script.socket is not None
+        await script.socket.close(4003)
+        with pytest.raises(RefusedError):
+            await anext(messages)
+    assert not tasks_of_the_client()
 
 
 async def test_without_a_general_connection_there_are_chats_only() -> None:

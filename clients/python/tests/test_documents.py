@@ -96,6 +96,18 @@ def test_everything_that_is_public_is_there_and_has_a_docstring() -> None:
         assert getattr(cidadao_realtime, name).__doc__, name
 
 
+async def test_the_reference_has_everything_that_is_public(tmp_path: Path) -> None:
+    import cidadao_realtime
+
+    paths = {"PYTHONPATH": str(FOLDER / "src")}
+    printed = await run(sys.executable, "-m", "pdoc", "-o", str(tmp_path), "cidadao_realtime", environment=paths)
+    assert "Warn" not in printed
+    page = (tmp_path / "cidadao_realtime.html").read_text(encoding="utf-8")
+    found = set(re.findall(r'<section id="([A-Za-z_]+)">', page))
+    assert set(cidadao_realtime.__all__) <= found
+    assert "A bounded queue" not in page, "of no concern to who uses it"
+
+
 async def test_it_installs_into_a_fresh_environment(tmp_path: Path) -> None:
     await run(sys.executable, "-m", "venv", str(tmp_path / "venv"))
     python = str(tmp_path / "venv/bin/python")

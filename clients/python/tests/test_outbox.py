@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from cidadao_realtime import Dropped, OutboxFullError, PresenceChanged, Refused, Rejected, Sent, steps
+from cidadao_realtime import (
+    Dropped,
+    InvalidMessageError,
+    OutboxFullError,
+    PresenceChanged,
+    Refused,
+    Rejected,
+    Sent,
+    steps,
+)
 from cidadao_realtime.events import UploadEnded, UploadMoved
 from cidadao_realtime.protocol import Part, encode, typing
 from cidadao_realtime.protocol import chat as chat_frame
@@ -88,6 +97,58 @@ def test_what_is_refused_for_good_is_told_and_the_next_goes() -> None:
     assert driver.error("ID_TAKEN", original_type="chat", original_id="b") == []
 
 
+def test_a_refusal_without_an_id_is_of_the_one_that_is_on_its_way() -> None:
+    driver = chat()
+    driver.feed(post("a"), post("b"))
+    assert ids(driver.error("INVALID_FRAME", original_type="chat")) == ["b"]
+    assert driver.events(Rejected) == [Rejected(CHAT, "a", "INVALID_FRAME", "a sentence")]
+    acked(driver, "b")
+    assert driver.error("INVALID_FRAME", original_type="chat") == []
+    driver.feed(post("c"))
+    driver.error("TOO_MANY_QUESTIONS", retry=True, original_type="chat")
+    assert ids(driver.pass_time(2)) == ["c"]
+
+
+@pytest.mark.parametrize("code", ["INVALID_FRAME", "INVALID_JSON", "TOO_LARGE"])
+def test_what_cannot_be_read_twice_is_refused_though_nothing_is_named(code: str) -> None:
+    driver = chat()
+    driver.feed(post("a"), post("b"))
+    assert ids(driver.error(code)) == ["a"]
+    assert driver.events(Rejected) == []
+    assert ids(driver.error(code)) == ["b"]
+    assert driver.events(Rejected) == [Rejected(CHAT, "a", code, "a sentence")]
+
+
+def test_what_cannot_be_read_once_may_have_been_something_else() -> None:
+    driver = chat()
+    assert driver.error("TOO_LARGE") == []
+    driver.feed(post("a"))
+    assert ids(driver.error("TOO_LARGE")) == ["a"]
+    assert driver.error("DISCONNECTED") == []
+    assert ids(acked(driver, "a")) == []
+    driver.feed(post("b"))
+    assert ids(driver.error("TOO_LARGE")) == ["b"]
+    assert driver.events(Rejected) == []
+
+
+def test_what_cannot_be_read_and_is_too_fast_when_it_comes_again_is_refused_in_the_end() -> None:
+    driver = chat()
+    driver.feed(post("a"))
+    driver.error("TOO_LARGE")
+    driver.error("RATE_LIMIT", retry=True, retry_after_ms=1000)
+    assert ids(driver.pass_time(2)) == ["a"]
+    driver.error("TOO_LARGE")
+    assert [event.code for event in driver.events(Rejected)] == ["TOO_LARGE"]
+
+
+def test_something_else_under_the_id_of_what_waits_is_refused() -> None:
+    driver = Driver(CHAT)
+    driver.feed(post("a"))
+    with pytest.raises(InvalidMessageError, match="ID_TAKEN"):
+        driver.feed(steps.Post("a", chat_frame("a", "another text")))
+    assert driver.machine.waiting == 1
+
+
 def test_what_is_refused_for_now_is_sent_again_later_and_ever_later() -> None:
     driver = chat(random=1.0)
     driver.feed(post("a"), post("b"))
@@ -136,8 +197,14 @@ def test_a_full_outbox_refuses() -> None:
     assert driver.machine.waiting == 2
     driver = Driver(CHAT, outbox_bytes=60)
     driver.feed(post("a"))
-    with pytest.raises(OutboxFullError):
+    with pytest.raises(OutboxFullError, match="1 frames of 55 bytes wait for the server"):
         driver.feed(post("b"))
+
+
+def test_a_frame_that_is_larger_than_the_outbox_is_told_so() -> None:
+    driver = Driver(CHAT, outbox_bytes=60)
+    with pytest.raises(OutboxFullError, match="a frame of 61 bytes; the outbox holds 60"):
+        driver.feed(steps.Post("a", "x" * 61))
 
 
 def test_a_full_outbox_drops_the_oldest_that_was_not_sent() -> None:
@@ -302,6 +369,29 @@ def test_a_file_that_is_aborted_here_or_there() -> None:
     driver = uploading()
     driver.receive("upload_aborted", {"file_id": "f"})
     assert driver.events(UploadEnded)[0].code == "ABORTED"
+
+
+def test_a_file_that_is_sent_again_is_not_ended_by_the_answer_to_its_abortion() -> None:
+    driver = uploading()
+    driver.feed(steps.AbortUpload("f"), steps.Upload("f", 1000, UPLOAD))
+    assert [frame["type"] for frame in driver.sent] == ["upload", "upload_abort", "upload"]
+    driver.receive("upload_aborted", {"file_id": "f"})
+    assert parts(driver.receive("upload_ready", READY)) == [(0, 300)]
+    driver.feed(steps.AbortUpload("f"), steps.Upload("f", 1000, UPLOAD))
+    driver.error("NOT_FOUND", original_type="upload_abort", file_id="f")
+    driver.error("NOT_FOUND", original_type="upload_abort")
+    assert driver.events(UploadEnded) == []
+    driver.receive("upload_aborted", {"file_id": "f"})
+    assert driver.events(UploadEnded)[0].code == "ABORTED"
+
+
+def test_an_announcement_that_cannot_be_read_is_the_oldest_without_an_answer() -> None:
+    driver = uploading()
+    driver.feed(steps.Upload("g", 1, UPLOAD), steps.Upload("h", 1, UPLOAD))
+    driver.error("INVALID_FILE", original_type="upload")
+    assert driver.events(UploadEnded) == []
+    driver.error("INVALID_FRAME", original_type="upload")
+    assert driver.events(UploadEnded) == [UploadEnded(CHAT, "g", {}, "INVALID_FRAME", "a sentence")]
 
 
 def test_what_a_server_says_of_no_file_or_badly_is_passed_over() -> None:

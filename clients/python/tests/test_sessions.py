@@ -236,6 +236,53 @@ async def test_a_refusal_is_of_its_message_and_of_no_other(worker: Worker) -> No
         assert [await good, await after] == [2, 3]
 
 
+async def test_what_is_too_large_to_be_read_is_refused_and_holds_up_nothing(worker: Worker) -> None:
+    async with chat_of(worker, "unreadable", outbox_bytes=4_000_000) as chat:
+        large = asyncio.create_task(chat.say("x" * 1_100_000))
+        after = asyncio.create_task(chat.say("Depois"))
+        with pytest.raises(RefusedError, match="TOO_LARGE"):
+            await asyncio.wait_for(large, 120)
+        assert await asyncio.wait_for(after, 120) == 1
+
+
+async def test_a_question_that_was_answered_is_answered_again_from_the_log(worker: Worker, agent: Agent) -> None:
+    async with chat_of(worker, "answered") as chat:
+        answer = await chat.send("Quanto?", message_id="q-1")
+        call = await agent.next()
+        await call.write("Muito.")
+        await call.done(suggested_actions=["ver"])
+        assert await answer == "Muito."
+        assert await asyncio.wait_for(await chat.send("Quanto?", message_id="q-1"), 20) == "Muito."
+    async with chat_of(worker, "answered") as chat:
+        again = await chat.send("Quanto?", message_id="q-1")
+        assert await asyncio.wait_for(again, 20) == "Muito."
+        assert again.transcript.data["suggested_actions"] == ["ver"]
+
+
+async def test_a_question_that_is_being_answered_is_heard_by_who_asks_it_again(worker: Worker, agent: Agent) -> None:
+    async with chat_of(worker, "resumed") as chat:
+        answer = await chat.send("Quanto?", message_id="q-1")
+        call = await agent.next()
+        await call.write("Mui")
+        await grown(answer, "Mui")
+    async with chat_of(worker, "resumed") as chat:
+        again = await chat.send("Quanto?", message_id="q-1")
+        await again.acknowledged()
+        await call.write("to.")
+        await call.done()
+        assert await asyncio.wait_for(again, 20) == "Muito."
+
+
+async def test_the_same_said_by_two_tasks_has_one_place(worker: Worker, agent: Agent) -> None:
+    async with chat_of(worker, "twice") as chat:
+        assert set(await asyncio.gather(*[chat.say("Oi", message_id="m-1") for _ in range(3)])) == {1}
+        first, second = await asyncio.gather(*[chat.send("Quanto?", message_id="q-1") for _ in range(2)])
+        call = await agent.next()
+        await call.write("Muito.")
+        await call.done()
+        assert [await first, await second] == ["Muito.", "Muito."]
+
+
 async def test_a_session_is_its_owners_until_somebody_is_invited() -> None:
     own = await Worker.start(OWN_CHATS)
     try:

@@ -18,7 +18,8 @@ class Answer:
     complete; see ``status``. One that failed raises AnswerError.
     """
 
-    def __init__(self, question: str, cancel: Callable[[], None]) -> None:
+    def __init__(self, question: str, frame: str, cancel: Callable[[], None]) -> None:
+        self.frame = frame
         self._question = question
         self._cancel = cancel
         self._transcript = Transcript()

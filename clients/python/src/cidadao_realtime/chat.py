@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
 from typing import Any
 
@@ -16,8 +16,12 @@ from .files import OutgoingFile, Progress, Source, StoredFile
 from .protocol import Message, Part
 from .rooms import check_id
 from .roster import Roster
+from .said import Said, check_same, check_text
 from .subscription import Subscription
 from .typists import Typists
+
+LookUp = Callable[[Answer, int], Coroutine[Any, Any, None]]
+"""Looks for the end of an answer in the log after the place of its question."""
 
 
 class Chat:
@@ -29,14 +33,17 @@ class Chat:
         connection: Connection,
         listen: Callable[[], Subscription],
         close: Callable[[], Awaitable[None]],
+        look_up: LookUp,
     ) -> None:
         self.room = room
         self._connection = connection
         self._listen = listen
         self._close = close
+        self._look_up = look_up
         self._error: RealtimeError | None = None
         self._answers: dict[str, Answer] = {}
-        self._sent: dict[str, asyncio.Future[int]] = {}
+        self._lookups: set[asyncio.Task[None]] = set()
+        self._said = Said()
         self._files: dict[str, OutgoingFile] = {}
         self._typists = Typists(asyncio.get_running_loop().time)
         connection.read_part = self._read_part
@@ -50,39 +57,55 @@ class Chat:
             content: the question.
             context: for the agent alone, not shown to others; whatever JSON can say.
             agent_id: which agent to ask.
-            message_id: an id of the caller's own, to ask again after a crash without asking twice.
+            message_id: an id of the caller's own, to ask again after a crash without asking twice. The answer is the
+                one to the first time, also if it has ended; while it is under way here, it is the same object.
 
         Raises:
+            InvalidMessageError: the question is blank, or another one is under way under its id.
             OutboxFullError: too much waits for the server already (see `Options.on_full`).
             RefusedError: the server does not want this connection.
         """
         question = _id(message_id)
-        answer = Answer(question, lambda: self._connection.feed(steps.Withdraw(question)))
         agent = None if agent_id is None else check_id(agent_id)
-        frame = protocol.chat(question, content, context=context, agent_id=agent)
+        frame = protocol.chat(question, check_text(content), context=context, agent_id=agent)
         self._check_open()
+        known = self._answers.get(question)
+        if known is not None:
+            check_same(question, known.frame, frame)
+            return known
+        answer = Answer(question, frame, lambda: self._connection.feed(steps.Withdraw(question)))
         self._answers[question] = answer
-        self._post(question, frame, lambda: self._answers.pop(question, None))
+        try:
+            self._connection.feed(steps.Post(question, frame))
+        except RealtimeError:
+            self._answers.pop(question, None)
+            raise
         return answer
 
     async def say(self, content: str, *, message_id: str | None = None) -> int:
         """Says something to the people in the session; no agent answers. Returns its place in the log, once it has one.
 
-        Being cancelled takes it back if it has not been sent.
+        Being cancelled takes it back if it has not been sent, and nobody else says the same under its id.
+
+        Raises:
+            InvalidMessageError: it is blank, or something else is being said under its id.
+            OutboxFullError, RefusedError: as of `send`.
         """
         identifier = _id(message_id)
+        frame = protocol.chat(identifier, check_text(content), ask=False)
         self._check_open()
-        sent: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._sent[identifier] = sent
-        frame = protocol.chat(identifier, content, ask=False)
+        if identifier in self._answers:
+            check_same(identifier, self._answers[identifier].frame, frame)
+        place = self._said.wait_for(identifier)
         try:
-            self._post(identifier, frame, lambda: None)
-            return await sent
+            self._connection.feed(steps.Post(identifier, frame))
+            return await place
         except asyncio.CancelledError:
-            self._connection.feed(steps.Withdraw(identifier))
+            if self._said.leave(identifier, place):
+                self._connection.feed(steps.Withdraw(identifier))
             raise
         finally:
-            self._sent.pop(identifier, None)
+            self._said.leave(identifier, place)
 
     def typing(self, is_typing: bool = True) -> None:
         """Shows the others that the user types, or does no more. It is not sent while offline."""
@@ -114,6 +137,7 @@ class Chat:
 
     def messages(self) -> Subscription:
         """All that is published in the session from now on; what this connection sends itself is not."""
+        self._check_open()
         return self._listen()
 
     async def upload(
@@ -188,7 +212,7 @@ class Chat:
             case events.Rejected(_, identifier, code, message):
                 self._refused(identifier, RefusedError(code, message))
             case events.Dropped(_, identifier):
-                self._refused(identifier, DroppedError("dropped from the full outbox"))
+                self._refused(identifier, DroppedError("the outbox has no place for it"))
             case events.UploadMoved():
                 if event.file_id in self._files:
                     self._files[event.file_id].moved(event)
@@ -200,25 +224,19 @@ class Chat:
 
     def fail(self, error: RealtimeError | None) -> None:
         """The connection is over."""
-        self._error = error or ClosedError("the chat was closed")
+        self._error = self._error or error or ClosedError("the chat was closed")
+        for task in self._lookups:
+            task.cancel()
         for answer in self._answers.values():
             answer.fail(self._error)
         self._answers.clear()
-        for sent in self._sent.values():
-            _reject(sent, self._error)
+        self._said.fail_all(self._error)
         for file in self._files.values():
             file.fail(self._error)
 
     def _check_open(self) -> None:
         if self._error is not None:
             raise self._error
-
-    def _post(self, identifier: str, frame: str, undo: Callable[[], object]) -> None:
-        try:
-            self._connection.feed(steps.Post(identifier, frame))
-        except RealtimeError:
-            undo()
-            raise
 
     async def _upload(self, identifier: str, file: OutgoingFile) -> StoredFile:
         frame = protocol.upload(identifier, file.name, file.size, file.content_type, await file.digest())
@@ -232,17 +250,26 @@ class Chat:
             return None
         try:
             return await file.read(part.offset, part.length)
-        except (OSError, ValueError) as error:
+        except Exception as error:
             self._connection.feed(steps.AbortUpload(part.file_id))
             file.fail(error)
             return None
 
     def _acknowledged(self, event: events.Sent) -> None:
-        if event.id in self._answers:
-            self._answers[event.id].sent()
-        sent = self._sent.get(event.id)
-        if sent is not None and not sent.done():
-            sent.set_result(event.seq)
+        self._said.sent(event.id, event.seq)
+        answer = self._answers.get(event.id)
+        if answer is None:
+            return
+        answer.sent()
+        if event.duplicate:
+            task = self._connection.run(self._find(answer, event.seq))
+            self._lookups.add(task)
+            task.add_done_callback(self._lookups.discard)
+
+    async def _find(self, answer: Answer, seq: int) -> None:
+        """The question was there before, so its answer may have ended before this connection."""
+        await self._look_up(answer, seq)
+        self._forget_finished(answer)
 
     def _withdrawn(self, identifier: str) -> None:
         answer = self._answers.pop(identifier, None)
@@ -253,8 +280,7 @@ class Chat:
         answer = self._answers.pop(identifier, None)
         if answer is not None:
             answer.fail(error)
-        if identifier in self._sent:
-            _reject(self._sent[identifier], error)
+        self._said.fail(identifier, error)
 
     def _reconnected(self) -> None:
         self._typists.clear()
@@ -267,14 +293,9 @@ class Chat:
             self._forget_finished(answer)
 
     def _forget_finished(self, answer: Answer) -> None:
-        if answer.is_over:
-            self._answers.pop(answer.id, None)
+        if answer.is_over and self._answers.get(answer.id) is answer:
+            del self._answers[answer.id]
 
 
 def _id(given: str | None) -> str:
     return str(uuid.uuid4()) if given is None else check_id(given)
-
-
-def _reject(future: asyncio.Future[int], error: RealtimeError) -> None:
-    if not future.done():
-        future.set_exception(error)

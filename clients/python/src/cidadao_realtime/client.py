@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import TypeVar
 
 from . import events, steps
-from .backoff import Random
+from .backoff import Backoff, Random
 from .chat import Chat
 from .connection import Connection
 from .cursors import Cursor
@@ -18,6 +19,7 @@ from .feed import Feed
 from .history import History, read_history
 from .hub import Handler, Hub, Topic
 from .keeper import GENERAL, Keeper
+from .lookup import look_up
 from .machine import Machine
 from .options import Options
 from .protocol import Message
@@ -25,6 +27,8 @@ from .rooms import base_url, is_subscribable, room_name
 from .storage import Storage
 from .subscription import Subscription, settle
 from .tokens import Token, check_token
+
+_MAX_READ = 1_000
 
 _AnyHandler = TypeVar("_AnyHandler", bound=Handler)
 
@@ -70,6 +74,7 @@ class RealtimeClient:
         self._keeper = Keeper(storage)
         self._general: Connection | None = None
         self._chats: dict[Connection, Chat] = {}
+        self._finishing: set[asyncio.Task[None]] = set()
         self._ready: dict[str, list[asyncio.Future[None]]] = {}
         self._heard: set[str] = set()
         self._wanted: set[str] = set()
@@ -103,7 +108,7 @@ class RealtimeClient:
         """Closes all connections; loops end, and whoever waits is told. Being cancelled only makes it hurry."""
         self._is_open = False
         connections = [*self._chats, *([self._general] if self._general else [])]
-        work = [asyncio.ensure_future(connection.close()) for connection in connections]
+        work = [*self._finishing, *(asyncio.create_task(connection.close()) for connection in connections)]
         try:
             self._settle_all(self._error)
             if work:
@@ -162,7 +167,8 @@ class RealtimeClient:
     def on(self, topic: Topic) -> Callable[[_AnyHandler], _AnyHandler]:
         """Calls the decorated function, plain or async, with each message of a type, or each event of a class.
 
-        ``"*"`` is every message, `Event` every event. Callbacks run one after the other; what one raises is logged.
+        ``"*"`` is every message, `Event` every event. Callbacks run one after the other; what one raises is logged, a
+        CancelledError too, unless the client is being closed.
         """
 
         def register(handler: _AnyHandler) -> _AnyHandler:
@@ -225,8 +231,7 @@ class RealtimeClient:
             RefusedError: the token does not open the room.
             UnreachableError: the server was not reached.
         """
-        query = {"since": since, "before": before, "limit": limit}
-        return await read_history(base_url(self._url, "http"), self._token, room_name(kind, identifier), query)
+        return await self._read(room_name(kind, identifier), {"since": since, "before": before, "limit": limit})
 
     def chat(self, session_id: str) -> Chat:
         """Opens a chat session, on a connection of its own; a user has ten."""
@@ -236,9 +241,21 @@ class RealtimeClient:
             if chat.room == room and chat.is_open:
                 return chat
         connection = self._connect(room)
-        chat = Chat(room, connection, lambda: self._overhear(room), lambda: self._close_chat(connection))
+        chat = Chat(
+            room,
+            connection,
+            lambda: self._overhear(room),
+            lambda: self._close_chat(connection),
+            lambda answer, seq: look_up(answer, seq, partial(self._read_on, room), Backoff(self._random, 1.0, 30.0)),
+        )
         self._chats[connection] = chat
         return chat
+
+    async def _read(self, room: str, query: dict[str, int | None]) -> History:
+        return await read_history(base_url(self._url, "http"), self._token, room, query)
+
+    async def _read_on(self, room: str, since: int) -> History:
+        return await self._read(room, {"since": since, "limit": _MAX_READ})
 
     def _listen(self, room: str) -> Subscription:
         self._check_open()
@@ -268,6 +285,8 @@ class RealtimeClient:
         if self._general is None or not self._is_open or self._hub.has(room) or room in self._wanted:
             return
         self._heard.discard(room)
+        for ready in self._ready.pop(room, ()):
+            settle(ready, ClosedError("the subscription was closed"))
         self._general.feed(steps.Unsubscribe(room))
 
     async def _close_chat(self, connection: Connection) -> None:
@@ -320,10 +339,17 @@ class RealtimeClient:
         if chat is not None:
             chat.fail(error)
             self._hub.end(chat.room, error)
+            self._finish(connection)
             return
         self._error = error
         self._settle_all(error)
         self._hub.end(None, error)
+
+    def _finish(self, connection: Connection) -> None:
+        """Waits for what is left of a connection that is over; closing the client waits for that."""
+        task = asyncio.create_task(connection.close())
+        self._finishing.add(task)
+        task.add_done_callback(self._finishing.discard)
 
     def _subscribed(self, room: str) -> None:
         self._heard.add(room)

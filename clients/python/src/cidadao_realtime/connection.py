@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
 
 from . import steps
+from .callbacks import within
 from .cursors import Cursor
 from .errors import RealtimeError, RefusedError
 from .events import Event
@@ -74,13 +75,16 @@ class Connection:
             self._is_draining = False
         self._arm()
 
+    def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Runs what belongs to the connection, and ends with it at the latest."""
+        return self._keep(asyncio.create_task(work))
+
     async def close(self) -> None:
         """Says goodbye, and waits until nothing is left. Being cancelled only makes it hurry."""
         self.feed(steps.Stop())
         if self._timer is not None:
             self._timer.cancel()
-        if self._token_task is not None:
-            self._token_task.cancel()
+        self._cancel_token()
         try:
             await self._finish(_GOODBYE_TIMEOUT)
         finally:
@@ -103,7 +107,7 @@ class Connection:
     def _carry_out(self, effect: steps.Effect) -> None:
         match effect:
             case steps.AskToken():
-                self._token_task = self._spawn(self._ask_token())
+                self._token_task = self.run(self._ask_token())
             case steps.Open(path, token):
                 self._open(self._url + path, token)
             case steps.Transmit(text):
@@ -119,7 +123,12 @@ class Connection:
             case steps.Save(cursors):
                 self._listener.saved(self, cursors)
             case steps.Fail(code, message):
+                self._cancel_token()
                 self._listener.failed(self, RefusedError(code, message))
+
+    def _cancel_token(self) -> None:
+        if self._token_task is not None:
+            self._token_task.cancel()
 
     def _open(self, uri: str, token: str) -> None:
         self._wire = Wire(uri, token, self._open_timeout, self._feed_safely, self._read)
@@ -155,7 +164,7 @@ class Connection:
 
     async def _ask_token(self) -> None:
         try:
-            token = await asyncio.wait_for(find_token(self._token), _TOKEN_TIMEOUT)
+            token = await within(_TOKEN_TIMEOUT, find_token(self._token))
         except Exception as error:
             # The exception may quote a token, so only its kind is told.
             _log.warning("no token: %s", type(error).__name__)
@@ -165,9 +174,6 @@ class Connection:
 
     async def _read(self, part: Part) -> bytes | None:
         return None if self.read_part is None else await self.read_part(part)
-
-    def _spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
-        return self._keep(asyncio.ensure_future(work))
 
     def _keep(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
         self._tasks.add(task)

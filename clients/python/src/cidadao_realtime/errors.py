@@ -41,8 +41,25 @@ class RefusedError(RealtimeError):
         self.retry = retry
 
 
+class InterruptedCallError(RealtimeError):
+    """What the program gave to be called was cancelled by somebody else while it ran."""
+
+
+class InvalidMessageError(RealtimeError, ValueError):
+    """What cannot be said in a chat. Nothing was sent.
+
+    Attributes:
+        code: ``INVALID_FRAME`` for a blank text, ``ID_TAKEN`` for another text under the id of one that is under way.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
 class OutboxFullError(RealtimeError):
-    """There is no place for another frame: more wait for the server than the outbox may hold."""
+    """There is no place for a frame in the outbox: too much waits there, or it is too large by itself."""
 
 
 class DroppedError(RealtimeError):

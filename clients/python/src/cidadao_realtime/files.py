@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from .errors import RealtimeError, RefusedError
 from .events import UploadEnded, UploadMoved
@@ -23,6 +23,8 @@ Progress = Callable[[int, int], None]
 """Called with how much is stored, and the size."""
 
 _BLOCK = 1_048_576
+
+_Result = TypeVar("_Result")
 
 _log = logging.getLogger("cidadao_realtime")
 
@@ -37,6 +39,21 @@ class StoredFile:
     content_type: str
     sha256: str
     url: str
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """What a file raised in its thread."""
+
+    error: BaseException
+
+    def as_exception(self) -> Exception:
+        """What asyncio can hand on: it gives exceptions for the end of a loop or of a task a meaning of their own."""
+        if isinstance(self.error, Exception) and not isinstance(self.error, StopIteration):
+            return self.error
+        told = OSError(f"the file cannot be read: {type(self.error).__name__}")
+        told.__cause__ = self.error
+        return told
 
 
 class OutgoingFile:
@@ -54,13 +71,11 @@ class OutgoingFile:
 
     async def digest(self) -> str:
         """The SHA-256 of all of it, in hexadecimal digits."""
-        async with self._lock:
-            return await asyncio.to_thread(self._digest)
+        return await self._in_thread(self._digest)
 
     async def read(self, offset: int, length: int) -> bytes:
         """A piece of it. Raises OSError if it is shorter than it was."""
-        async with self._lock:
-            data = await asyncio.to_thread(self._read, offset, length)
+        data = await self._in_thread(self._read, offset, length)
         if len(data) != length:
             raise OSError("the file has become shorter while it was sent")
         return data
@@ -71,7 +86,7 @@ class OutgoingFile:
             return
         try:
             self._progress(event.offset, event.size)
-        except Exception:
+        except (Exception, asyncio.CancelledError):
             _log.exception("a callback for the progress of an upload failed")
 
     def ended(self, event: UploadEnded) -> None:
@@ -90,9 +105,17 @@ class OutgoingFile:
 
     def close(self) -> None:
         """Closes what was opened here."""
-        self.stored.cancel()
+        if not self.stored.cancel():
+            self.stored.exception()  # nobody need wait for it
         if self._owns:
             self._file.close()
+
+    async def _in_thread(self, work: Callable[..., _Result], *arguments: int) -> _Result:
+        async with self._lock:
+            outcome = await asyncio.to_thread(_attempt, work, *arguments)
+        if isinstance(outcome, _Fault):
+            raise outcome.as_exception()
+        return outcome
 
     def _as_stored(self, event: UploadEnded) -> StoredFile:
         def text(name: str, default: str = "") -> str:
@@ -118,6 +141,13 @@ class OutgoingFile:
     def _read(self, offset: int, length: int) -> bytes:
         self._file.seek(offset)
         return self._file.read(length)
+
+
+def _attempt(work: Callable[..., _Result], *arguments: int) -> _Result | _Fault:
+    try:
+        return work(*arguments)
+    except BaseException as error:
+        return _Fault(error)
 
 
 def _opened(source: Source) -> BinaryIO:

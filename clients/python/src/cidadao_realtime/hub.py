@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from .callbacks import call
 from .errors import RealtimeError
 from .events import Event, Lost
 from .feed import Delivery, Feed
@@ -31,6 +32,7 @@ class Hub:
         self._rooms: dict[Feed, str | None] = {}
         self._callbacks: Feed | None = None
         self._task: asyncio.Task[None] | None = None
+        self._running: asyncio.Future[None] | None = None
 
     def on(self, topic: Topic, handler: Handler) -> None:
         """Calls a handler from now on."""
@@ -53,7 +55,7 @@ class Hub:
         if self._callbacks is not None:
             self._callbacks.close()
         # A callback may close its client: then it runs to its end, and nothing after it.
-        if self._task is not None and self._task is not asyncio.current_task():
+        if self._task is not None and asyncio.current_task() not in (self._task, self._running):
             self._task.cancel()
             await asyncio.wait([self._task])
 
@@ -113,8 +115,13 @@ class Hub:
 
     async def _call(self, handler: Handler, item: Message | Event) -> None:
         try:
-            result = handler(item)
-            if inspect.isawaitable(result):
-                await result
+            await call(self._begin, handler, item)
         except Exception:
             _log.exception("the callback %s failed", getattr(handler, "__qualname__", handler))
+
+    def _begin(self, handler: Handler, item: Message | Event) -> Awaitable[None] | None:
+        result = handler(item)
+        if not inspect.isawaitable(result):
+            return None
+        self._running = asyncio.ensure_future(result)
+        return self._running

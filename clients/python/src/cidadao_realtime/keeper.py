@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
+from .callbacks import call
 from .cursors import Cursor
 from .storage import Storage
 
@@ -18,13 +19,13 @@ class Keeper:
     def __init__(self, storage: Storage | None) -> None:
         self._storage = storage
         self._cursors: dict[str, dict[str, Cursor]] = {}
-        self._saved: dict[str, Cursor] = {}
+        self._saved: dict[str, Cursor] | None = {}
         self._task: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
         """Finds what was kept."""
         if self._storage is not None:
-            loaded = await self._storage.load()
+            loaded: Mapping[str, Cursor] = await call(self._storage.load)
             self._saved = dict(loaded)
             for room, cursor in loaded.items():
                 self._cursors.setdefault(_owner(room), {})[room] = cursor
@@ -54,8 +55,9 @@ class Keeper:
         try:
             while (cursors := self._all()) != self._saved:
                 self._saved = cursors
-                await storage.save(cursors)
+                await call(storage.save, cursors)
         except Exception:
+            self._saved = None  # nobody knows: the next to be kept are saved in any case
             _log.exception("the cursors could not be saved")
         finally:
             self._task = None

@@ -409,7 +409,7 @@ class Machine:
     def _refused_frame(self, refusal: Refusal, now: float) -> None:
         if refusal.original_type == "refresh":
             self._renewal.failed(now)
-        elif refusal.code != "RATE_LIMIT" and refusal.original_type is not None:
+        elif refusal.code != "RATE_LIMIT":
             event = self._wishes.refused(refusal, self.room or "", now)
             if isinstance(event, events.Unsubscribed):
                 self._places.forget(event.room)

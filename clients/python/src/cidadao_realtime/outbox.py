@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .backoff import Backoff, Random
 from .errors import OutboxFullError
 from .events import Rejected
+from .said import check_same
 
 if TYPE_CHECKING:
     from .options import Options
@@ -31,6 +32,7 @@ class Outbox:
         self._entries: dict[str, _Entry] = {}
         self._bytes = 0
         self._under_way: str | None = None
+        self._doubted: str | None = None
         self._patience_ends = 0.0
         self._not_before = 0.0
         self._backoff = Backoff(random, 1.0, 30.0)
@@ -42,8 +44,10 @@ class Outbox:
         return len(self._entries)
 
     def add(self, identifier: str, frame: str) -> list[str]:
-        """Takes a frame; the ids of those that were dropped for it, which may be its own."""
-        if identifier in self._entries:
+        """Takes a frame; the ids of those that were dropped for it, which may be its own. The same again is one."""
+        known = self._entries.get(identifier)
+        if known is not None:
+            check_same(identifier, known.frame, frame)
             return []
         entry = _Entry(frame, len(frame.encode()))
         dropped: list[str] = []
@@ -73,13 +77,22 @@ class Outbox:
         return self._remove(identifier)
 
     def refused(self, refusal: Refusal, room: str, now: float) -> Rejected | None:
-        """A frame was refused; told if that is for good."""
-        identifier = refusal.original_id
+        """A frame was refused; told if that is for good. Without an id the one that is on its way is meant."""
+        identifier = refusal.original_id or self._under_way
         if identifier is None or identifier != self._under_way:
             return None
         self._under_way = None
         if refusal.retry:
             self._not_before = now + (refusal.retry_after or 0.5) + self._backoff.delay()
+            return None
+        self._remove(identifier)
+        return Rejected(room, identifier, refusal.code, refusal.message)
+
+    def doubt(self, refusal: Refusal, room: str) -> Rejected | None:
+        """Something could not be read, of which no more is known than that. It goes again, and twice is no chance."""
+        identifier, self._under_way = self._under_way, None
+        if identifier is None or identifier != self._doubted:
+            self._doubted = identifier
             return None
         self._remove(identifier)
         return Rejected(room, identifier, refusal.code, refusal.message)
@@ -114,10 +127,17 @@ class Outbox:
     def _victim(self, entry: _Entry) -> str | None:
         """Whom to drop; None for the new one itself."""
         if self._options.on_full == "raise":
-            raise OutboxFullError(f"{len(self._entries)} frames of {self._bytes} bytes wait for the server")
+            raise OutboxFullError(self._why_full(entry))
         if self._options.on_full == "drop_newest" or entry.size > self._options.outbox_bytes:
             return None
         return next((identifier for identifier, other in self._entries.items() if not other.was_sent), None)
+
+    def _why_full(self, entry: _Entry) -> str:
+        most = self._options.outbox_bytes
+        if entry.size > most:
+            return f"a frame of {entry.size} bytes; the outbox holds {most}"
+        waiting = f"{len(self._entries)} frames of {self._bytes} bytes wait for the server"
+        return f"{waiting}; the outbox holds {self._options.outbox_messages} of {most}"
 
     def _remove(self, identifier: str) -> bool:
         entry = self._entries.pop(identifier, None)

@@ -100,14 +100,19 @@ def prepare(message: OutgoingMessage) -> str:
     return to_json(given | {"id": str(uuid.uuid4()) if identifier is None else check_id(identifier)})
 
 
+def check_size(message: bytes) -> None:
+    """A message goes in a body at least by itself."""
+    if len(message) + 2 > MAX_BYTES:
+        raise PublishError("TOO_LARGE", f"a message of {len(message)} bytes; {MAX_BYTES} is the most")
+
+
 def bodies(messages: Iterable[str]) -> Iterable[tuple[int, bytes]]:
     """Messages in as few bodies as may be, in order; with how many are in each."""
     batch: list[bytes] = []
     size = 2
     for message in messages:
         data = message.encode()
-        if len(data) + 2 > MAX_BYTES:
-            raise PublishError("TOO_LARGE", f"a message of {len(data)} bytes; {MAX_BYTES} is the most")
+        check_size(data)
         if batch and (len(batch) == MAX_MESSAGES or size + len(data) + 1 > MAX_BYTES):
             yield len(batch), b"[" + b",".join(batch) + b"]"
             batch, size = [], 2

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import inspect
 import json
 import time
 from collections.abc import Awaitable, Callable
 
+from .callbacks import call
 from .errors import RealtimeError
 
 Token = str | Callable[[], str | Awaitable[str]]
@@ -37,8 +37,7 @@ async def find_token(source: Token) -> str:
     """The token that a source gives now."""
     if isinstance(source, str):
         return check_token(source)
-    given = source()
-    return check_token(await given if inspect.isawaitable(given) else given)
+    return check_token(await call(source))
 
 
 def subject(token: str) -> str | None:

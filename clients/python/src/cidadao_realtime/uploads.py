@@ -36,6 +36,7 @@ class Uploads:
         self._random = random
         self._files: dict[str, _File] = {}
         self._aborted: list[str] = []
+        self._aborting: list[str] = []
 
     def add(self, file_id: str, size: int, frame: str) -> None:
         """Wishes a file stored."""
@@ -49,6 +50,7 @@ class Uploads:
     def next(self, now: float) -> str | Part | None:
         """What to send now."""
         if self._aborted:
+            self._aborting.append(self._aborted[0])
             return upload_abort(self._aborted.pop(0))
         for file_id, file in self._files.items():
             if now >= file.not_before and (step := _next_of(file_id, file, now)) is not None:
@@ -58,6 +60,8 @@ class Uploads:
     def hear(self, frame: UploadFrame, room: str, now: float) -> Event | None:
         """Takes what the server says of a file; what that means to the program, if it knows the file."""
         file = self._files.get(frame.file_id)
+        if frame.type == "upload_aborted" and self._has_aborted(frame.file_id):
+            return None
         if file is None:
             return None
         if frame.type == "upload_ready":
@@ -70,7 +74,10 @@ class Uploads:
 
     def refused(self, refusal: Refusal, room: str, now: float) -> UploadEnded | None:
         """The server has a hole, cannot take the file now, or, which is told, does not want it."""
-        file_id = refusal.file_id or ""
+        if refusal.original_type == "upload_abort":
+            self._has_aborted(refusal.file_id or "")
+            return None
+        file_id = refusal.file_id or self._meant_by(refusal)
         file = self._files.get(file_id)
         if file is None:
             return None
@@ -85,6 +92,7 @@ class Uploads:
 
     def unsure(self) -> None:
         """What is on its way may not have arrived."""
+        self._aborting.clear()
         for file in self._files.values():
             self._announce_later(file, file.not_before)
 
@@ -104,6 +112,20 @@ class Uploads:
         """When to look next."""
         times = [file.patience_ends if file.asked else file.not_before for file in self._files.values()]
         return min(times, default=None)
+
+    def _has_aborted(self, file_id: str) -> bool:
+        """Whether that answers a wish of this client's. The file may be wished stored again by now."""
+        if file_id not in self._aborting:
+            return False
+        self._aborting.remove(file_id)
+        return True
+
+    def _meant_by(self, refusal: Refusal) -> str:
+        """An announcement that could not be read: the oldest without an answer, since they are read in their order."""
+        if refusal.code != "INVALID_FRAME":
+            return ""
+        unanswered = (file_id for file_id, file in self._files.items() if file.asked and file.handle is None)
+        return next(unanswered, "")
 
     def _announce_later(self, file: _File, at: float) -> None:
         file.asked, file.handle, file.not_before = False, None, at

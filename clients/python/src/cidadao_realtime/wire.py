@@ -81,6 +81,9 @@ class Wire:
             closed = Closed(refusal=_refusal(error), reason=f"HTTP {error.response.status_code}")
         except (OSError, WebSocketException, asyncio.TimeoutError) as error:
             closed = Closed(reason=type(error).__name__)
+        except Exception as error:
+            _log.exception("a connection failed")
+            closed = Closed(reason=type(error).__name__)
         if not self._dropped:
             self._tell(closed)
 
@@ -110,6 +113,9 @@ class Wire:
                 await self._write_one(socket, await self._outgoing.get())
         except ConnectionClosed:
             pass
+        except Exception:
+            _log.exception("a connection cannot be written to")
+            socket.transport.abort()  # so that another one is opened
 
     async def _write_one(self, socket: ClientConnection, item: str | Part | int) -> None:
         if isinstance(item, int):

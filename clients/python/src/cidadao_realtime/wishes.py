@@ -15,6 +15,8 @@ from .protocol import Part, Refusal, presence, subscribe, unsubscribe
 from .subscriptions import Subscriptions
 from .uploads import Uploads
 
+_UNREADABLE = ("INVALID_FRAME", "INVALID_JSON", "TOO_LARGE")
+
 
 class Wishes:
     """Subscriptions, the state shown in presence, cancellations, the outbox and uploads.
@@ -47,6 +49,8 @@ class Wishes:
                 return None
             case "upload" | "upload_abort":
                 return self.uploads.refused(refusal, room, now)
+            case None:
+                return self.outbox.doubt(refusal, room) if refusal.code in _UNREADABLE else None
             case _:
                 return Refused(room, refusal.code, refusal.message, refusal.original_type)
 

@@ -10,12 +10,16 @@ from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 from .driver import EPOCH
 
 
 class Script:
-    """One connection at a time. What the client sends waits in ``frames``; pings are answered."""
+    """One connection at a time. What the client sends waits in ``frames``; pings are answered.
+
+    ``pages`` are what it answers, one after the other, to who reads its log; ``reads`` is what was asked for.
+    """
 
     def __init__(self) -> None:
         self.url = ""
@@ -23,6 +27,8 @@ class Script:
         self.opened = 0
         self.frames: asyncio.Queue[Any] = asyncio.Queue()
         self.socket: ServerConnection | None = None
+        self.pages: list[tuple[int, Any]] = []
+        self.reads: list[str] = []
 
     async def serve(self, socket: ServerConnection) -> None:
         self.socket = socket
@@ -32,6 +38,14 @@ class Script:
         with contextlib.suppress(ConnectionClosed):
             async for frame in socket:
                 self.frames.put_nowait(json.loads(frame) if isinstance(frame, str) else frame)
+
+    def read(self, connection: ServerConnection, request: Request) -> Response | None:
+        path, _, query = request.path.partition("?")
+        if not path.endswith("/messages"):
+            return None
+        self.reads.append(query)
+        status, page = self.pages.pop(0)
+        return connection.respond(status, json.dumps(page))
 
     async def say(self, kind: str, data: Any, **more: Any) -> None:
         assert self.socket is not None
@@ -53,6 +67,10 @@ class Script:
         self.seq += 1
         await self.say("ack", {"id": identifier, "room": "chat:s", "seq": self.seq})
 
+    async def knows(self, identifier: str, seq: int) -> None:
+        """Says that it has had this before, at that place."""
+        await self.say("ack", {"id": identifier, "room": "chat:s", "seq": seq, "duplicate": True})
+
     async def hear(self) -> Any:
         return await asyncio.wait_for(self.frames.get(), 20)
 
@@ -65,6 +83,6 @@ class Script:
 @contextlib.asynccontextmanager
 async def scripted() -> AsyncIterator[Script]:
     script = Script()
-    async with serve(script.serve, "127.0.0.1", 0) as server:
+    async with serve(script.serve, "127.0.0.1", 0, process_request=script.read) as server:
         script.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         yield script
