@@ -16,7 +16,7 @@ export class Position {
   /** This one and all before it are here. */
   #floor: number | undefined;
   readonly #early = new Set<number>();
-  #holeSince: number | undefined;
+  #holeSince = NEVER;
 
   constructor(cursor?: Cursor) {
     if (cursor) this.#goTo(cursor);
@@ -34,13 +34,13 @@ export class Position {
 
   /** When a hole has been there for too long. */
   get deadline(): number {
-    return (this.#holeSince ?? NEVER) + HOLE_MS;
+    return this.#holeSince + HOLE_MS;
   }
 
   /** Where the server goes on. Whether something is lost in between: then this is a new beginning. */
   begin(place: Place): boolean {
     const { recovered, epoch, seq } = place;
-    this.#holeSince = undefined;
+    this.#holeSince = NEVER;
     const isNew = this.#floor === undefined;
     const follows = this.#epoch === epoch && seq <= (this.#floor ?? 0);
     if (follows && recovered !== false) return false;
@@ -77,15 +77,15 @@ export class Position {
   #advance(now: number): void {
     let next = (this.#floor ?? 0) + 1;
     while (this.#early.delete(next)) next += 1;
-    if (next - 1 !== this.#floor) this.#holeSince = undefined;
+    if (next - 1 !== this.#floor) this.#holeSince = NEVER;
     this.#floor = next - 1;
-    if (this.#early.size > 0) this.#holeSince ??= now;
+    if (this.#early.size > 0) this.#holeSince = Math.min(this.#holeSince, now);
   }
 
   #goTo({ epoch, seq }: Cursor): void {
     this.#epoch = epoch;
     this.#floor = seq;
     this.#early.clear();
-    this.#holeSince = undefined;
+    this.#holeSince = NEVER;
   }
 }
