@@ -13,7 +13,7 @@ const MAX_EARLY = 1_000;
 export class Position {
   /** Unknown of `system:all`, which nobody subscribes to: then its numbers are all that is known. */
   #epoch: string | undefined;
-  /** This one and all before it are here. */
+  /** This one and all before it are here. Known wherever the epoch is. */
   #floor: number | undefined;
   readonly #early = new Set<number>();
   #holeSince = NEVER;
@@ -42,7 +42,7 @@ export class Position {
     const { recovered, epoch, seq } = place;
     this.#holeSince = NEVER;
     const isNew = this.#floor === undefined;
-    const follows = this.#epoch === epoch && seq <= (this.#floor ?? 0);
+    const follows = this.#epoch === epoch && seq <= (this.#floor as number);
     if (follows && recovered !== false) return false;
     this.#goTo(place);
     return !isNew || recovered === false;
@@ -50,7 +50,7 @@ export class Position {
 
   /** Back to an earlier place, or to one at all: what comes after it is wanted once more. */
   rewind(cursor: Cursor): boolean {
-    if (cursor.epoch === this.#epoch && cursor.seq >= (this.#floor ?? 0)) return false;
+    if (cursor.epoch === this.#epoch && cursor.seq >= (this.#floor as number)) return false;
     this.#goTo(cursor);
     return true;
   }
@@ -75,7 +75,7 @@ export class Position {
   }
 
   #advance(now: number): void {
-    let next = (this.#floor ?? 0) + 1;
+    let next = (this.#floor as number) + 1;
     while (this.#early.delete(next)) next += 1;
     if (next - 1 !== this.#floor) this.#holeSince = NEVER;
     this.#floor = next - 1;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Chat, Client, ClientOptions, RealtimeError } from "../src/index.ts";
-import { FakeSocket, offlineClient, openChat, settle } from "./support/socket.ts";
+import { FakeSocket, offlineClient, settle } from "./support/socket.ts";
 
 beforeEach(() => mock.timers.enable({ apis: ["setTimeout", "Date"], now: 1_000_000 }));
 afterEach(() => mock.timers.reset());

@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
+import { LiveAnswer } from "../src/answer.ts";
+import { closed } from "../src/deferred.ts";
 import type { Answer, RealtimeError, SocketConstructor } from "../src/index.ts";
 import { roomName } from "../src/protocol.ts";
 import { said } from "../src/text.ts";
@@ -148,7 +150,7 @@ test("an id that would be a folder in an address is refused where it is given", 
 });
 
 /** What a field of a publisher's may be. */
-const VALUES = [undefined, null, 0, -1, 0.5, 1e300, true, "", "x", [], [1], {}, { toString: 1, valueOf: 1 }];
+const VALUES: unknown[] = [undefined, null, 0, -1, 0.5, 1e300, true, "", "x", [], [1], {}, { toString: 1, valueOf: 1 }];
 const FIELDS: Record<string, string[]> = {
   chat: ["content", "chunk", "snapshot", "message_id", "reply_to", "agent_id", "agent_name", "user_id"],
   chat_complete: ["status", "content", "message_id", "reply_to", "agent_id", "error"],
@@ -205,6 +207,21 @@ test("an answer without a content is what was said of it, and one that fails say
       return error.code === "AGENT_FAILED" && error.message === "The agent failed.";
     });
   }
+});
+
+test("an answer that has ended hears nothing more", async () => {
+  const answer = new LiveAnswer("q1", true, () => assert.fail("it is not stopped"));
+  answer.complete({ status: "cancelled", role: "assistant", content: "um", message_id: "a1" });
+  const before = JSON.stringify(answer);
+  answer.confirmed({ seq: 1, duplicate: false });
+  answer.typing({ stage: "thinking" });
+  answer.chunk({ role: "assistant", content: "dois" });
+  answer.complete({ status: "failed", role: "assistant", content: "", message_id: "a1" });
+  answer.interrupt();
+  answer.fail(closed());
+  answer.cancel();
+  assert.equal(JSON.stringify(answer), before);
+  assert.equal((await answer.done).status, "cancelled");
 });
 
 test("what the server says of a file is believed as far as it makes sense", async () => {
