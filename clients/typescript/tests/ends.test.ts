@@ -150,3 +150,34 @@ test("what waits when a chat is left is told so, now or when the last who has it
   mock.timers.tick(1_000);
   assert.deepEqual(await all, { done: "CLOSED", sent: "CLOSED", uploaded: "CLOSED" });
 });
+
+test("a file that is never read holds nothing up", async () => {
+  const { client, chat } = offline();
+  const blob = new Blob([bytes]);
+  blob.slice = () => ({ arrayBuffer: () => new Promise(() => {}) }) as unknown as Blob;
+  const controller = new AbortController();
+  const all = outcomes({
+    aborted: chat.upload(blob, { signal: controller.signal }),
+    closed: chat.upload(blob),
+  });
+  for (let turns = 0; turns < 10; turns += 1) await turn();
+  controller.abort("enough");
+  await client.close();
+  assert.deepEqual(await all, { aborted: "ABORTED", closed: "CLOSED" });
+});
+
+test("a signal ends an upload and an answer wherever the connection is", async () => {
+  for (const isIdle of [true, false]) {
+    const { chat } = offline();
+    await settle();
+    if (isIdle) chat.disconnect();
+    else FakeSocket.last.welcome();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const answer = chat.send("Oi", { signal });
+    const all = outcomes({ uploaded: chat.upload(bytes, { signal }), sent: answer.sent, done: answer.done });
+    for (let turns = 0; turns < 10; turns += 1) await turn();
+    controller.abort("enough");
+    assert.deepEqual(await all, { uploaded: "ABORTED", sent: "CANCELLED", done: "done" });
+  }
+});

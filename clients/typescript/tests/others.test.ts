@@ -268,3 +268,16 @@ test("a clock that is set back stops neither pings nor attempts", async () => {
   await settle();
   assert.notEqual(FakeSocket.last, socket);
 });
+
+test("a device that slept is seen through, whether its clock stood still or not", async () => {
+  for (const stood of [true, false]) {
+    let [now, wall] = [5_000, 1_000_000];
+    mock.method(performance, "now", () => now);
+    mock.method(Date, "now", () => wall);
+    const { socket } = await openChat();
+    wall += 3_600_000;
+    now += stood ? 10_000 : 3_600_000;
+    mock.timers.tick(10_000);
+    assert.equal(socket.take("ping").length, 1);
+  }
+});
