@@ -181,3 +181,44 @@ test("a signal ends an upload and an answer wherever the connection is", async (
     assert.deepEqual(await all, { uploaded: "ABORTED", sent: "CANCELLED", done: "done" });
   }
 });
+
+test("who connects while it is told that it has left is connected", async () => {
+  const { client } = offline();
+  client.connect();
+  await settle();
+  let ready: Promise<void> | undefined;
+  const end = client.on("@state", () => {
+    end();
+    ready = client.ready();
+  });
+  client.disconnect();
+  await settle();
+  FakeSocket.last.welcome();
+  await ready;
+  assert.equal(client.state.status, "connected");
+});
+
+test("nothing is begun on what is being closed, or was given up", async () => {
+  const { client, chat } = offline();
+  await settle();
+  FakeSocket.last.welcome();
+  const controller = new AbortController();
+  const uploaded = chat.upload(new Uint8Array(100_000), { signal: controller.signal });
+  for (let turns = 0; turns < 100 && controller.signal.aborted === false; turns += 1) {
+    await Promise.resolve();
+    if (turns === 99) controller.abort();
+  }
+  await assert.rejects(uploaded, { name: "AbortError" });
+  for (let turns = 0; turns < 30; turns += 1) await turn();
+  assert.deepEqual(FakeSocket.last.take("upload"), []);
+  let refused: unknown;
+  chat.send("Oi").onChange(() => {
+    try {
+      chat.send("again");
+    } catch (error) {
+      refused = error;
+    }
+  });
+  await client.close();
+  assert.equal((refused as RealtimeError).code, "CLOSED");
+});

@@ -281,3 +281,36 @@ test("a device that slept is seen through, whether its clock stood still or not"
     assert.equal(socket.take("ping").length, 1);
   }
 });
+
+test("a file that has become shorter ends its upload", async () => {
+  const { chat, socket } = await openChat();
+  const blob = new Blob([new Uint8Array(10)]);
+  const done = chat.upload(blob, { id: "f" });
+  done.catch(() => {});
+  await sent(socket, "upload");
+  blob.slice = () => new Blob([new Uint8Array(3)]);
+  socket.say("upload_ready", { file_id: "f", handle: 7, offset: 0, size: 10 });
+  await assert.rejects(done, { code: "FILE_UNREADABLE" });
+});
+
+test("nobody types for ever, whatever a publisher says", async () => {
+  const { chat, socket } = await openChat();
+  socket.publish("typing", { user_id: "bia", expires_in_ms: 1e12 });
+  assert.deepEqual(chat.typing, ["bia"]);
+  for (let seconds = 0; seconds < 60; seconds += 5) {
+    assert.deepEqual(chat.typing, ["bia"], "a time that no timer takes is none that has passed");
+    socket.say("pong", {});
+    tick(5_000);
+  }
+  assert.deepEqual(chat.typing, []);
+});
+
+test("a frame that cannot be handled is told, and the next is handled", async () => {
+  const { chat, socket } = await openChat();
+  socket.say("unsubscribed", { room: { toString: 1, valueOf: 1 } });
+  const heard: unknown[] = [];
+  chat.on("news", ({ seq }) => heard.push(seq));
+  socket.publish("news", {}, 1);
+  await settle();
+  assert.deepEqual([heard, told.length], [[1], 1]);
+});
