@@ -10,7 +10,7 @@ import { node, PACKAGE, TSC } from "./tools.mjs";
 
 /** What has to be covered, branch by branch: everything that decides, and nothing that only carries out. */
 const PURE =
-  "answer backoff chat credentials errors inbox liveness machine outbox position presence protocol subscriptions time upload verdict";
+  "answer backoff chat credentials errors inbox liveness machine outbox pace position presence protocol ready state subscriptions text time upload verdict";
 const COVERAGE = [
   "--experimental-test-coverage",
   "--test-coverage-branches=95",

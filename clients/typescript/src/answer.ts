@@ -4,7 +4,12 @@ import { type Deferred, deferred } from "./deferred.ts";
 import { Emitter, Feed } from "./emitter.ts";
 import { RealtimeError } from "./errors.ts";
 import type { ChatComplete, ChatMessage, Typing } from "./messages.ts";
+import { fields } from "./protocol.ts";
+import { textOf } from "./text.ts";
 import type { Answer, AnswerResult, AnswerStatus, Unsubscribe } from "./types.ts";
+
+/** Of an answer that has not failed. */
+const ENDS = ["completed", "cancelled", "interrupted"] as const;
 
 type Sent = { seq: number | undefined; duplicate: boolean };
 
@@ -68,14 +73,15 @@ export class LiveAnswer implements Answer {
   typing({ stage, message, isTyping, ...rest }: Typing): void {
     if (!this.isOpen) return;
     this.#introduce(rest);
-    if (stage !== undefined && isTyping !== false) this.stage = { name: stage, ...(message && { message }) };
+    const [name, sentence] = [textOf(stage), textOf(message)];
+    if (name !== undefined && isTyping !== false) this.stage = { name, ...(sentence && { message: sentence }) };
     this.#changed();
   }
 
   chunk({ content, snapshot, ...rest }: ChatMessage): void {
     if (!this.isOpen) return;
     this.#introduce(rest);
-    this.text = snapshot ? content : this.text + content;
+    this.text = (snapshot === true ? "" : this.text) + (textOf(content) ?? "");
     this.status = "answering";
     this.#changed();
   }
@@ -83,9 +89,9 @@ export class LiveAnswer implements Answer {
   complete(data: ChatComplete): void {
     if (!this.isOpen) return;
     this.#introduce(data);
-    this.text = data.content;
-    if (data.status !== "failed") this.#end(data.status, data);
-    else this.fail(new RealtimeError({ code: "AGENT_FAILED", message: "The agent failed.", ...data.error }));
+    this.text = textOf(data.content) ?? this.text;
+    if (data.status === "failed") this.fail(failure(fields(data.error)));
+    else this.#end(ENDS.find((each) => each === data.status) ?? "completed", data);
   }
 
   interrupt(): void {
@@ -137,4 +143,9 @@ export class LiveAnswer implements Answer {
   #changed(): void {
     this.#changes.emit("change", undefined);
   }
+}
+
+function failure({ code, message, retry }: Record<string, unknown>): RealtimeError {
+  const what = { code: textOf(code) ?? "AGENT_FAILED", message: textOf(message) ?? "The agent failed." };
+  return new RealtimeError({ ...what, retry: retry === true });
 }

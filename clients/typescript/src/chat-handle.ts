@@ -2,13 +2,13 @@
 
 import type { SharedChat } from "./chat.ts";
 import { closed } from "./deferred.ts";
-import type { Emitter } from "./emitter.ts";
-import { RealtimeError } from "./errors.ts";
+import type { Emitter, Feed } from "./emitter.ts";
 import { Handle } from "./handle.ts";
 import { newId } from "./id.ts";
-import type { Cursor } from "./messages.ts";
-import { isId } from "./protocol.ts";
+import type { Cursor, Message } from "./messages.ts";
+import { roomName } from "./protocol.ts";
 import { whenReady } from "./ready.ts";
+import { stopOf } from "./state.ts";
 import type { Answer, Chat, ConnectionState, Presence, SendOptions, UploadedFile, UploadOptions } from "./types.ts";
 
 export class ChatHandle extends Handle implements Chat {
@@ -56,7 +56,7 @@ export class ChatHandle extends Handle implements Chat {
   }
 
   ready(): Promise<void> {
-    return whenReady(this.#shared.connection, this.emitter as Emitter);
+    return whenReady(this.#shared.connection, this.emitter as Emitter, () => this.isClosed);
   }
 
   send(text: string, options: SendOptions = {}): Answer {
@@ -78,22 +78,27 @@ export class ChatHandle extends Handle implements Chat {
     this.#demandOpen();
     demandId(options.id);
     const { startUpload } = await import("./upload.ts");
+    this.#demandOpen();
     return startUpload(this.#shared, file, options, options.id ?? newId());
   }
 
+  override [Symbol.asyncIterator](): Feed<Message> {
+    const feed = super[Symbol.asyncIterator]();
+    const stop = stopOf(this.state);
+    if (stop) feed.end(stop);
+    return feed;
+  }
+
   protected release(): void {
+    this.emit("@status", "closed");
     this.#shared.release(this);
   }
 
   #demandOpen(): void {
-    if (this.isClosed) throw closed();
+    if (this.isClosed || this.#shared.isEnded) throw closed();
   }
 }
 
 function demandId(id: string | undefined): void {
-  if (id === undefined || isId(id)) return;
-  throw new RealtimeError({
-    code: "INVALID_ID",
-    message: "1 to 128 of A-Z a-z 0-9 - . _ ~ @ | + = :",
-  });
+  if (id !== undefined) roomName("chat", id);
 }

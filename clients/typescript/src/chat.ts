@@ -10,7 +10,8 @@ import { newId } from "./id.ts";
 import type { ChatComplete, ChatMessage, Message, Typing } from "./messages.ts";
 import { Outbox } from "./outbox.ts";
 import { OwnTyping, present, TypingUsers } from "./presence.ts";
-import { type Fields, fields, frame, refusalOf } from "./protocol.ts";
+import { type Fields, fields, refusalOf } from "./protocol.ts";
+import { said, textOf } from "./text.ts";
 import type { Chat, ClientOptions, ConnectionState, Presence, SendOptions } from "./types.ts";
 import type { Upload } from "./upload.ts";
 
@@ -24,6 +25,7 @@ export class SharedChat {
   readonly connection: Connection;
   presence: Presence = present(undefined, {});
   readonly uploads: Set<Upload> = new Set();
+  isEnded = false;
   readonly #options: ClientOptions;
   readonly #path: string;
   readonly #forget: () => void;
@@ -34,7 +36,8 @@ export class SharedChat {
   readonly #ended = new Map<string, boolean>();
   readonly #typing = new TypingUsers((users) => this.#emit("@typing", users));
   readonly #ownTyping = new OwnTyping();
-  #presenceState: Fields | undefined;
+  /** What is shown of oneself, as a frame. */
+  #ownPresence: string | undefined;
   #linger: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: ClientOptions, sessionId: string, presence: boolean, forget: () => void) {
@@ -70,7 +73,7 @@ export class SharedChat {
 
   /** Ends it for everybody. */
   end(): void {
-    clearTimeout(this.#linger);
+    this.isEnded = true;
     this.#forget();
     for (const answer of this.answers) answer.fail(closed());
     for (const upload of this.uploads) upload.fail(closed());
@@ -83,6 +86,8 @@ export class SharedChat {
   send(content: string, { signal, context, agentId, ask = true, id = newId() }: SendOptions): LiveAnswer {
     const known = this.#answers.get(id);
     if (known?.isOwn) return known;
+    const extra = { ...(context !== undefined && { context }), ...(agentId && { agent_id: agentId }) };
+    const text = said("chat", { content, ...extra, ...(!ask && { ask }) }, id);
     this.#ended.delete(id);
     const answer = new LiveAnswer(id, true, (each) => this.#cancel(each));
     if (signal?.aborted) {
@@ -94,24 +99,27 @@ export class SharedChat {
     signal?.addEventListener("abort", abort);
     answer.done.finally(() => signal?.removeEventListener("abort", abort)).catch(() => {});
     this.#ownTyping.set(false, 0);
-    const extra = { ...(context !== undefined && { context }), ...(agentId && { agent_id: agentId }) };
-    const data = { content, ...extra, ...(!ask && { ask }) };
-    this.connection.feed({ type: "send", kind: "chat", id, frame: frame("chat", data, id) });
+    this.connection.feed({ type: "send", kind: "chat", id, frame: text });
     return answer;
   }
 
   setTyping(isTyping: boolean): void {
-    if (this.#ownTyping.set(isTyping, Date.now())) this.say("typing", { isTyping });
+    if (this.#ownTyping.set(isTyping, performance.now())) this.say("typing", { isTyping });
   }
 
   setPresence(state: Fields): void {
-    this.#presenceState = state;
-    this.say("presence", { state });
+    this.#ownPresence = said("presence", { state });
+    this.#sayPresence();
   }
 
   /** What goes now or not at all. */
   say(type: string, data: Fields, id?: string): void {
-    this.connection.feed({ type: "send", kind: type, frame: frame(type, data, id) });
+    this.connection.feed({ type: "send", kind: type, frame: said(type, data, id) });
+  }
+
+  /** It goes with each connection. */
+  #sayPresence(): void {
+    if (this.#ownPresence) this.connection.feed({ type: "send", kind: "presence", frame: this.#ownPresence });
   }
 
   #keep(answer: LiveAnswer, ask: boolean): void {
@@ -189,7 +197,7 @@ export class SharedChat {
   }
 
   #connected(): void {
-    if (this.#presenceState) this.say("presence", { state: this.#presenceState });
+    this.#sayPresence();
     for (const [id, isKnown] of this.#ended) if (!isKnown) this.#sayCancelled(id);
     for (const upload of this.uploads) upload.connected();
   }
@@ -219,20 +227,21 @@ export class SharedChat {
   }
 
   #heardTyping(data: Typing): void {
-    if (data.user_id !== undefined) this.#typing.heard(data.user_id, data);
-    else if (data.reply_to !== undefined && data.isTyping !== false) this.#answering(data)?.typing(data);
+    if (typeof data.user_id === "string") this.#typing.heard(data.user_id, data);
+    else if (typeof data.reply_to === "string" && data.isTyping !== false) this.#answering(data)?.typing(data);
   }
 
   #completed(data: ChatComplete): void {
-    const question = data.reply_to ?? data.message_id;
+    const question = textOf(data.reply_to) ?? textOf(data.message_id);
+    if (question === undefined) return;
     if (this.#ended.has(question)) this.#ended.set(question, true);
     this.#answers.get(question)?.complete(data);
   }
 
   /** The answer that a piece belongs to, which may begin with it; none, if it has ended here. */
   #answering({ reply_to, message_id }: { reply_to?: unknown; message_id?: unknown }): LiveAnswer | undefined {
-    const id = String(reply_to ?? message_id);
-    if (this.#ended.has(id)) return undefined;
+    const id = textOf(reply_to) ?? textOf(message_id);
+    if (id === undefined || this.#ended.has(id)) return undefined;
     const known = this.#answers.get(id);
     const answer = known ?? new LiveAnswer(id, false, (each) => this.#cancel(each));
     const begins = !known || (answer.messageId === undefined && typeof message_id === "string");

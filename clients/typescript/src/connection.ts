@@ -1,6 +1,7 @@
 // The state machine of a connection, on a real socket and a real clock.
 
 import type { Effect, Input, OwnCursor } from "./effects.ts";
+import { call } from "./emitter.ts";
 import { watch } from "./environment.ts";
 import { Machine } from "./machine.ts";
 import type { Cursor } from "./messages.ts";
@@ -30,10 +31,11 @@ export class Connection {
   readonly #unwatch: () => void;
   #socket: SocketLike | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Where it was when it was last used, perhaps in another life. */
+  #stored: Promise<OwnCursor | undefined> | undefined;
   /** Inputs that came while effects were carried out: they have to wait for the rest of them. */
   readonly #inputs: Input[] = [];
   #isBusy = false;
-  #isOpening = false;
   #isClosed = false;
 
   /** `path` is that of the room, such as `/api/v1/ws`. With an `outbox` there can be frames that have to arrive. */
@@ -63,20 +65,10 @@ export class Connection {
 
   /** Connects, from the stored cursor on if there is one. */
   connect(): void {
-    if (this.#isOpening || this.#isClosed) return;
-    if (!this.#options.storage || this.#machine.cursor()) {
-      this.feed({ type: "connect" });
-      return;
-    }
-    this.#isOpening = true;
-    this.#load(this.#path).then((own) => {
-      if (this.#isOpening) this.feed({ type: "connect", own });
-      this.#isOpening = false;
-    });
+    this.feed({ type: "connect" });
   }
 
   disconnect(): void {
-    this.#isOpening = false;
     this.feed({ type: "disconnect" });
   }
 
@@ -100,23 +92,23 @@ export class Connection {
     clearTimeout(this.#timer);
   }
 
+  /** Whatever throws, the rest is carried out: the machine counts on it. */
   #work(): void {
     this.#isBusy = true;
-    try {
-      for (let input = this.#inputs.shift(); input; input = this.#inputs.shift()) {
-        for (const effect of this.#machine.handle(input, Date.now())) this.#carryOut(effect);
-      }
-    } finally {
-      this.#isBusy = false;
-      this.#setTimer();
-    }
+    const carryOut = (effect: Effect) => this.#carryOut(effect);
+    const handle = (input: Input) => {
+      for (const effect of this.#machine.handle(input, performance.now(), Date.now())) call(carryOut, effect);
+    };
+    for (let input = this.#inputs.shift(); input; input = this.#inputs.shift()) call(handle, input);
+    this.#isBusy = false;
+    this.#setTimer();
   }
 
   #setTimer(): void {
     clearTimeout(this.#timer);
     const { deadline } = this.#machine;
     if (deadline === undefined) return;
-    this.#timer = setTimeout(() => this.feed({ type: "tick" }), Math.max(0, deadline - Date.now()));
+    this.#timer = setTimeout(() => this.feed({ type: "tick" }), Math.max(0, deadline - performance.now()));
   }
 
   #carryOut(effect: Effect): void {
@@ -130,8 +122,10 @@ export class Connection {
 
   async #askToken(reason: "connect" | "expiring" | "refused"): Promise<void> {
     try {
+      this.#stored ??= this.#load(this.#path);
+      const own = await this.#stored;
       const token = (await this.#options.getToken({ reason })) || null;
-      this.feed({ type: "token", token, expiresAt: expiryOf(token) });
+      this.feed({ type: "token", token, expiresAt: expiryOf(token), own });
     } catch {
       this.feed({ type: "token-failed" });
     }
@@ -168,8 +162,7 @@ export class Connection {
     const url = address(this.#options.url, this.#path, query).replace(/^http/, "ws");
     const Socket = this.#options.WebSocket ?? (globalThis.WebSocket as SocketConstructor | undefined);
     try {
-      if (!Socket) throw new TypeError();
-      const socket = new Socket(url, protocols);
+      const socket = new (Socket as SocketConstructor)(url, protocols);
       socket.binaryType = "arraybuffer";
       this.#socket = socket;
       this.#attend(socket);
@@ -234,10 +227,7 @@ export class Connection {
 
 /** The address of a path of the server, however its own address was written. */
 export function address(server: string, path: string, query: Record<string, string> = {}): string {
-  const base = server
-    .replace(/^ws/, "http")
-    .replace(/\/+$/, "")
-    .replace(/\/api\/v1\/ws$/, "");
+  const base = server.replace(/^ws/, "http").replace(/(\/api\/v1\/ws)?\/*$/, "");
   const search = new URLSearchParams(query).toString();
   return `${base}${path}${search && `?${search}`}`;
 }

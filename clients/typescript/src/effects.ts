@@ -8,10 +8,10 @@ import type { ConnectionState, RoomStatus } from "./types.ts";
 
 /** What has happened. */
 export type Input =
-  | { type: "connect"; own?: OwnCursor | undefined }
+  | { type: "connect" }
   | { type: "disconnect" }
-  /** The answer to the effect `token`. */
-  | { type: "token"; token: string | null; expiresAt?: number | undefined }
+  /** The answer to the effect `token`, and what was stored. */
+  | { type: "token"; token: string | null; expiresAt?: number | undefined; own?: OwnCursor | undefined }
   | { type: "token-failed" }
   /** The socket that `dial` asked for. */
   | { type: "frame"; text: string }

@@ -24,7 +24,8 @@ export class Emitter {
   }
 
   emit(name: string, event: unknown): void {
-    for (const listener of this.#listeners.get(name) ?? []) call(listener, event);
+    // Whoever begins to listen meanwhile hears the next.
+    for (const listener of [...(this.#listeners.get(name) ?? [])]) call(listener, event);
   }
 
   /** To those who listen to its type, to a family of it, or to all. */
@@ -40,8 +41,8 @@ export class Emitter {
   }
 }
 
-/** One listener that throws takes nothing from the others, and is not silent either. */
-function call(listener: Listener, event: unknown): void {
+/** Code of others that throws takes nothing from the rest, and is not silent either. */
+export function call(listener: Listener, event: unknown): void {
   try {
     listener(event as never);
   } catch (error) {

@@ -43,7 +43,7 @@ export class GeneralClient implements CoreClient {
   }
 
   ready(): Promise<void> {
-    return whenReady(this.#connection, this.#emitter);
+    return whenReady(this.#connection, this.#emitter, () => this.isClosed);
   }
 
   on(name: string, listener: (event: never) => void): Unsubscribe {
@@ -74,6 +74,7 @@ export class GeneralClient implements CoreClient {
     this.isClosed = true;
     for (const room of [...this.#rooms.values()]) room.each((each) => each.close());
     this.#connection.close();
+    this.#emitter.emit("@status", "closed");
     this.#emitter.clear();
   }
 

@@ -2,7 +2,7 @@
 
 import type { Cursor, Message } from "./messages.ts";
 import { Position } from "./position.ts";
-import type { Place } from "./protocol.ts";
+import { cursorOf, type Place } from "./protocol.ts";
 import { type Change, Subscriptions } from "./subscriptions.ts";
 import { NEVER } from "./time.ts";
 
@@ -40,7 +40,7 @@ export class Inbox {
 
   /** Goes on from what was stored. */
   restore(room: string, cursor: Cursor): void {
-    if (this.#own.cursor) return;
+    if (this.#own.floor !== undefined) return;
     this.#ownRoom = room;
     this.#own = new Position(cursor);
   }
@@ -64,7 +64,7 @@ export class Inbox {
     this.#settleLater(room, now);
     if (this.subscriptions.position(room)) return this.subscriptions.subscribed(room, place);
     const isLost = this.#position(room)?.begin(place);
-    return isLost ? [{ room, status: "live", reset: { epoch: place.epoch, seq: place.seq } }] : [];
+    return isLost ? [{ room, status: "live", reset: cursorOf(place) }] : [];
   }
 
   /** Whether the message is news, and of a room that is heard. */

@@ -4,10 +4,14 @@ import { NEVER } from "./time.ts";
 
 const PING_MS = 25_000;
 const PONG_MS = 10_000;
+/** With bytes of a file on their way, which the ping waits behind. */
+const BUSY_MS = 30_000;
 
 export class Liveness {
   #pingAt = NEVER;
   #deadAt = NEVER;
+  /** For how long nothing may come after a ping. */
+  #patience = PONG_MS;
 
   get deadline(): number {
     return Math.min(this.#deadAt, this.#pingAt);
@@ -15,7 +19,7 @@ export class Liveness {
 
   begin(now: number): void {
     this.#pingAt = now + PING_MS;
-    this.#deadAt = NEVER;
+    this.heard();
   }
 
   end(): void {
@@ -25,6 +29,12 @@ export class Liveness {
   /** Any frame is a sign of life. */
   heard(): void {
     this.#deadAt = NEVER;
+    this.#patience = PONG_MS;
+  }
+
+  /** Bytes of a file are on their way, until something comes back. */
+  busy(): void {
+    this.#patience = BUSY_MS;
   }
 
   /** Look now rather than later. */
@@ -37,7 +47,7 @@ export class Liveness {
     if (now >= this.#deadAt) return "dead";
     if (now < this.#pingAt) return undefined;
     this.#pingAt = now + PING_MS;
-    this.#deadAt = now + PONG_MS;
+    this.#deadAt = Math.min(this.#deadAt, now + this.#patience);
     return "ping";
   }
 }

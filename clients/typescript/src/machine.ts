@@ -2,7 +2,7 @@
 
 import { Backoff } from "./backoff.ts";
 import { Credentials } from "./credentials.ts";
-import type { Effect, Input, OwnCursor, Settings } from "./effects.ts";
+import type { Effect, Input, Settings } from "./effects.ts";
 import { RealtimeError, type Refusal } from "./errors.ts";
 import { Inbox, type Progress } from "./inbox.ts";
 import { Liveness } from "./liveness.ts";
@@ -11,6 +11,7 @@ import type { Outbox } from "./outbox.ts";
 import {
   type Control,
   confirm,
+  cursorOf,
   type Fields,
   fields,
   frame,
@@ -29,7 +30,7 @@ import { type Verdict, verdict, verdictOf } from "./verdict.ts";
 const CONNECT_MS = 20_000;
 /** What lived this long was no failure, and the next wait is a first one. */
 const STABLE_MS = 10_000;
-/** A device that sleeps stops its timers. So there is a tick this often, and one that is late by half has slept. */
+/** A device that sleeps stops its timers. So there is a tick this often, and who finds it late by half has slept. */
 const TICK_MS = 10_000;
 const ASLEEP_MS = 15_000;
 /** Whatever wakes it, it does not dial more often. */
@@ -51,6 +52,7 @@ export class Machine {
   #state: ConnectionState = { status: "idle" };
   #effects: Effect[] = [];
   #now = 0;
+  #wall = 0;
   /** When a phase that does not last ends. */
   #phaseEnds = NEVER;
   #welcomedAt = NEVER;
@@ -91,26 +93,36 @@ export class Machine {
     return earliest === NEVER ? undefined : earliest;
   }
 
-  /** What is to be done about it. */
-  handle(input: Input, now: number): Effect[] {
+  /**
+   * What is to be done about it. `now` never goes back, and on some devices it stands still while they sleep; `wall` is
+   * the time of day, which people and networks set.
+   */
+  handle(input: Input, now: number, wall: number = now): Effect[] {
     this.#effects = [];
-    const wasAsleep = input.type === "tick" && now - this.#now > ASLEEP_MS;
+    const wasAsleep = input.type === "tick" && Math.max(now - this.#now, wall - this.#wall) > ASLEEP_MS;
     this.#now = now;
+    this.#wall = wall;
     if (wasAsleep) this.#wake();
     this.#take(input);
     this.#catchUp();
     return this.#effects;
   }
 
+  /** Whether there is a socket, welcome or not. */
+  get #isOpen(): boolean {
+    return this.#phase === "dialing" || this.#phase === "live";
+  }
+
   #take(input: Input): void {
     switch (input.type) {
       case "connect":
-        this.#connect(input.own);
+        if (this.#phase === "idle" || this.#phase === "stopped") this.#begin();
         break;
       case "disconnect":
         this.#disconnect();
         break;
       case "token":
+        if (input.own) this.#inbox.restore(input.own.room, input.own);
         this.#gotToken(input.token, input.expiresAt);
         break;
       case "token-failed":
@@ -135,10 +147,11 @@ export class Machine {
         this.#send(input.frame, input.kind, input.id);
         break;
       case "bytes":
+        this.#liveness.busy();
         this.#transmit(input.bytes);
         break;
       case "withdraw":
-        this.#effects.push(...(this.#outbox?.withdraw(input.id) ?? []));
+        this.#pushAll(this.#outbox?.withdraw(input.id));
         break;
       case "offline":
         this.#isOffline = true;
@@ -151,8 +164,6 @@ export class Machine {
       case "visibility":
         this.#isHidden = input.isHidden;
         if (!input.isHidden) this.#wake();
-        break;
-      case "tick":
         break;
     }
   }
@@ -174,21 +185,16 @@ export class Machine {
   #look(): void {
     const due = this.#liveness.due(this.#now);
     if (due === "ping") this.#transmit(PING);
-    if (due === "dead" || this.#inbox.isStuck(this.#now)) this.#giveUp();
+    else if (due || this.#inbox.isStuck(this.#now)) this.#giveUp();
   }
 
   // Connecting
-
-  #connect(own: OwnCursor | undefined): void {
-    if (own) this.#inbox.restore(own.room, own);
-    if (this.#phase === "idle" || this.#phase === "stopped") this.#begin();
-  }
 
   #begin(): void {
     this.#dialedAt = this.#now;
     this.#phaseEnds = this.#now + CONNECT_MS;
     this.#setState("token", { status: "connecting", attempt: this.#backoff.attempt });
-    const token = this.#credentials.usable(this.#now);
+    const token = this.#credentials.usable(this.#wall);
     if (token === undefined) this.#push({ type: "token", reason: this.#credentials.reason });
     else this.#dial(token);
   }
@@ -223,19 +229,22 @@ export class Machine {
 
   /** The socket is gone. */
   #closed(number: number, reason: string): void {
-    if (this.#phase !== "dialing" && this.#phase !== "live") return;
+    if (!this.#isOpen) return;
     // The last `error` explains it, if it is of that code, or a network has swallowed which.
     const explains = reason === this.#refusal?.code || (reason === "" && number === 1008);
     const refusal = explains ? this.#refusal : undefined;
     const code = reason || (refusal?.code ?? "");
     const what = verdict(number, code);
-    const plain = { code: code || "CONNECTION_LOST", message: `Closed with ${number}.` };
-    this.#follow(what, new RealtimeError({ ...plain, ...refusal, retry: what !== "stop" }, number));
+    const message = `Closed with ${number}.`;
+    this.#follow(
+      what,
+      new RealtimeError({ code: code || "CONNECTION_LOST", message, ...refusal, retry: what !== "stop" }, number),
+    );
   }
 
   /** The server has said that it will end this connection, or that there will be none: its close may come much later. */
   #turnedAway(refusal: Refusal): void {
-    if (this.#phase !== "dialing" && this.#phase !== "live") return;
+    if (!this.#isOpen) return;
     this.#push({ type: "hangup" });
     this.#follow(verdictOf(refusal), new RealtimeError(refusal));
   }
@@ -253,19 +262,23 @@ export class Machine {
     this.#welcomedAt = NEVER;
     const wait = this.#backoff.next(this.#isHidden || this.#isOffline ? 2 : 1);
     this.#phaseEnds = Math.max(this.#now + wait, this.#notBefore);
-    const attempt = this.#backoff.attempt;
-    this.#setState("waiting", { status: "waiting", attempt, retryAt: this.#phaseEnds, reason });
+    this.#wait(reason);
+  }
+
+  #wait(reason: RealtimeError): void {
+    const retryAt = this.#phaseEnds - this.#now + this.#wall;
+    this.#setState("waiting", { status: "waiting", attempt: this.#backoff.attempt, retryAt, reason });
   }
 
   #stop(reason: RealtimeError): void {
     this.#end();
-    this.#effects.push(...(this.#outbox?.clear(reason) ?? []));
+    this.#pushAll(this.#outbox?.clear(reason));
     this.#setState("stopped", { status: "stopped", reason });
   }
 
   #hangUp(): void {
     if (this.#phase === "live") this.#settle(true);
-    if (this.#phase === "live" || this.#phase === "dialing") this.#push({ type: "hangup" });
+    if (this.#isOpen) this.#push({ type: "hangup" });
     this.#end();
   }
 
@@ -289,7 +302,7 @@ export class Machine {
     const soon = Math.max(this.#now, this.#notBefore, this.#dialedAt + EAGER_MS);
     if (this.#state.status !== "waiting" || soon >= this.#phaseEnds) return;
     this.#phaseEnds = soon;
-    this.#setState("waiting", { ...this.#state, retryAt: soon });
+    this.#wait(this.#state.reason);
   }
 
   // Tokens
@@ -326,7 +339,8 @@ export class Machine {
 
   #send(text: string, kind: string, id: string | undefined): void {
     if (id === undefined) this.#transmit(text);
-    else this.#effects.push(...(this.#outbox?.send(id, kind, text) ?? []));
+    else if (this.#state.status === "stopped") this.#push({ type: "failed", id, error: this.#state.reason });
+    else this.#pushAll(this.#outbox?.send(id, kind, text));
   }
 
   #transmit(data: string | Uint8Array<ArrayBuffer>): void {
@@ -349,7 +363,7 @@ export class Machine {
   // Receiving
 
   #receive(text: string): void {
-    if (this.#phase !== "dialing" && this.#phase !== "live") return;
+    if (!this.#isOpen) return;
     this.#liveness.heard();
     for (const each of parse(text)) {
       if (isMessage(each)) this.#published(each);
@@ -386,8 +400,8 @@ export class Machine {
     this.#refusal = undefined;
     this.#backoff.advertise(data.reconnect_within_ms);
     this.#liveness.begin(this.#now);
-    this.#setState("live", { status: "connected", connectionId: String(data.connection_id), room });
-    if (this.#inbox.welcome(room, place, this.#now)) this.#push({ type: "reset", room, cursor: plain(place) });
+    this.#setState("live", { status: "connected", connectionId: String(data.connection_id ?? ""), room });
+    if (this.#inbox.welcome(room, place, this.#now)) this.#push({ type: "reset", room, cursor: cursorOf(place) });
     this.#refreshed();
     if ("presence" in data) this.#push({ type: "control", frame: { type: "presence", data: fields(data.presence) } });
   }
@@ -417,7 +431,7 @@ export class Machine {
   }
 
   #confirmed(id: string, seq: number, duplicate: boolean): void {
-    this.#effects.push(...(this.#outbox?.confirmed(id, seq, duplicate) ?? []));
+    this.#pushAll(this.#outbox?.confirmed(id, seq, duplicate));
   }
 
   #refused(data: Fields): void {
@@ -431,12 +445,16 @@ export class Machine {
     else {
       // A frame that waits for its confirmation goes again or fails. Any other is for whoever knows its type.
       const known = this.#outbox?.refused(data.original_id, refusal, this.#now);
-      this.#effects.push(...(known ?? [{ type: "control" as const, frame: { type: "error", data } }]));
+      this.#pushAll(known ?? [{ type: "control", frame: { type: "error", data } }]);
     }
   }
 
   #push(effect: Effect): void {
     this.#effects.push(effect);
+  }
+
+  #pushAll(effects: Effect[] = []): void {
+    this.#effects.push(...effects);
   }
 
   #setState(phase: Phase, state: ConnectionState): void {
@@ -445,5 +463,3 @@ export class Machine {
     this.#push({ type: "state", state });
   }
 }
-
-const plain = ({ epoch, seq }: Cursor): Cursor => ({ epoch, seq });

@@ -15,6 +15,8 @@ interface Item {
   wasSent: boolean;
 }
 
+const UNREAD = ["INVALID_JSON", "TOO_LARGE"];
+
 /** What has no answer by then is sent again, under its id. */
 const ANSWER_MS = 10_000;
 
@@ -69,7 +71,7 @@ export class Outbox {
    * frame, or means the one that is under way.
    */
   refused(id: unknown, refusal: Refusal, now: number): Effect[] | undefined {
-    const item = this.#find(id, refusal.original_type);
+    const item = this.#find(id, refusal);
     if (refusal.retry && (item || refusal.code === "RATE_LIMIT")) this.#pause(now, refusal.retry_after_ms);
     if (!item) return undefined;
     if (refusal.retry) return [];
@@ -112,10 +114,12 @@ export class Outbox {
     this.#inFlight = undefined;
   }
 
-  #find(id: unknown, kind: string | undefined): Item | undefined {
+  /** What the server could not read it cannot name: that is the one under way, since nothing else is of any shape. */
+  #find(id: unknown, { original_type = "", code }: Refusal): Item | undefined {
     if (typeof id === "string") return this.#items.get(id);
     const item = this.#items.get(this.#inFlight ?? "");
-    return item?.kind === kind ? item : undefined;
+    const isUnread = original_type === "" && UNREAD.includes(code);
+    return isUnread || item?.kind === original_type ? item : undefined;
   }
 
   #makeRoom(bytes: number): Effect[] {

@@ -13,10 +13,10 @@ const MAX_EARLY = 1_000;
 export class Position {
   /** Unknown of `system:all`, which nobody subscribes to: then its numbers are all that is known. */
   #epoch: string | undefined;
-  /** This one and all before it are here. */
+  /** This one and all before it are here. Known wherever the epoch is. */
   #floor: number | undefined;
   readonly #early = new Set<number>();
-  #holeSince: number | undefined;
+  #holeSince = NEVER;
 
   constructor(cursor?: Cursor) {
     if (cursor) this.#goTo(cursor);
@@ -34,15 +34,15 @@ export class Position {
 
   /** When a hole has been there for too long. */
   get deadline(): number {
-    return (this.#holeSince ?? NEVER) + HOLE_MS;
+    return this.#holeSince + HOLE_MS;
   }
 
   /** Where the server goes on. Whether something is lost in between: then this is a new beginning. */
   begin(place: Place): boolean {
     const { recovered, epoch, seq } = place;
-    this.#holeSince = undefined;
+    this.#holeSince = NEVER;
     const isNew = this.#floor === undefined;
-    const follows = this.#epoch === epoch && seq <= (this.#floor ?? 0);
+    const follows = this.#epoch === epoch && seq <= (this.#floor as number);
     if (follows && recovered !== false) return false;
     this.#goTo(place);
     return !isNew || recovered === false;
@@ -50,7 +50,7 @@ export class Position {
 
   /** Back to an earlier place, or to one at all: what comes after it is wanted once more. */
   rewind(cursor: Cursor): boolean {
-    if (cursor.epoch === this.#epoch && cursor.seq >= (this.#floor ?? 0)) return false;
+    if (cursor.epoch === this.#epoch && cursor.seq >= (this.#floor as number)) return false;
     this.#goTo(cursor);
     return true;
   }
@@ -75,17 +75,17 @@ export class Position {
   }
 
   #advance(now: number): void {
-    let next = (this.#floor ?? 0) + 1;
+    let next = (this.#floor as number) + 1;
     while (this.#early.delete(next)) next += 1;
-    if (next - 1 !== this.#floor) this.#holeSince = undefined;
+    if (next - 1 !== this.#floor) this.#holeSince = NEVER;
     this.#floor = next - 1;
-    if (this.#early.size > 0) this.#holeSince ??= now;
+    if (this.#early.size > 0) this.#holeSince = Math.min(this.#holeSince, now);
   }
 
   #goTo({ epoch, seq }: Cursor): void {
     this.#epoch = epoch;
     this.#floor = seq;
     this.#early.clear();
-    this.#holeSince = undefined;
+    this.#holeSince = NEVER;
   }
 }

@@ -6,6 +6,8 @@ import type { Presence, User } from "./types.ts";
 
 /** If a server does not say how long. */
 const TYPING_MS = 6_000;
+/** Longer than that nobody types without saying so again. */
+const MAX_TYPING_MS = 60_000;
 /** The server does not pass on repeats within this time. */
 const REPEAT_MS = 3_000;
 
@@ -47,11 +49,12 @@ export class TypingUsers {
     return this.#users;
   }
 
-  heard(user: string, { isTyping, expires_in_ms = TYPING_MS }: Typing): void {
+  heard(user: string, { isTyping, expires_in_ms }: Typing): void {
+    const ms = typeof expires_in_ms === "number" ? Math.min(expires_in_ms, MAX_TYPING_MS) : TYPING_MS;
     clearTimeout(this.#timers.get(user));
     this.#timers.delete(user);
     if (isTyping !== false) {
-      const end = setTimeout(() => this.heard(user, { isTyping: false }), expires_in_ms);
+      const end = setTimeout(() => this.heard(user, { isTyping: false }), ms);
       this.#timers.set(user, end);
     }
     this.#update();

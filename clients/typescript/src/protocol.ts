@@ -65,6 +65,9 @@ export function placeOf({ epoch, seq, recovered }: Fields): Place | undefined {
   return { epoch, seq: seq as number, recovered: recovered as boolean | undefined };
 }
 
+/** A place as a cursor, and nothing else. */
+export const cursorOf = ({ epoch, seq }: Cursor): Cursor => ({ epoch, seq });
+
 /** Whether the server takes it as a cursor: those of storages and programs may be anything. */
 export const isCursor = ({ epoch, seq }: Cursor): boolean => EPOCH.test(epoch) && seq >= 0;
 
@@ -76,9 +79,9 @@ export function refusalOf(data: Fields): Refusal {
 
 export const isId = (id: unknown): id is string => typeof id === "string" && ID.test(id);
 
-/** The name of a room; throws on an id that no room can have. */
+/** The name of a room; throws on an id that no room can have. Dots alone are folders in an address, which go. */
 export function roomName(kind: string, id: string): string {
-  if (isId(id)) return `${kind}:${id}`;
+  if (isId(id) && !/^\.\.?$/.test(id)) return `${kind}:${id}`;
   throw new RealtimeError({
     code: "INVALID_ID",
     message: "1 to 128 of A-Z a-z 0-9 - . _ ~ @ | + = :",

@@ -2,6 +2,7 @@
 
 import { closed, quiet } from "./deferred.ts";
 import type { Emitter } from "./emitter.ts";
+import { stopOf } from "./state.ts";
 import type { ConnectionState } from "./types.ts";
 
 /** Until `outcome` says so, looked at now and with each change of state or status: `true`, or an error. */
@@ -20,12 +21,16 @@ export function waitFor(emitter: Emitter, outcome: (event?: unknown) => unknown)
   return quiet(wait);
 }
 
-/** Once connected; rejected if the connection stops, or is left. */
-export function whenReady(connection: { connect(): void; state: ConnectionState }, emitter: Emitter): Promise<void> {
-  connection.connect();
+/** Once connected; rejected if the connection stops or is left, or who waits is closed, which says so as a status. */
+export function whenReady(
+  connection: { connect(): void; state: ConnectionState },
+  emitter: Emitter,
+  isClosed: () => boolean,
+): Promise<void> {
+  if (!isClosed()) connection.connect();
   return waitFor(emitter, (event) => {
     const { state } = connection;
-    if (state.status === "stopped") return state.reason;
-    return state.status === "connected" || (event && state.status === "idle" && closed());
+    if (isClosed() || (event && state.status === "idle")) return closed();
+    return stopOf(state) ?? state.status === "connected";
   });
 }

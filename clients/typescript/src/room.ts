@@ -7,6 +7,7 @@ import type { RealtimeError } from "./errors.ts";
 import { Handle } from "./handle.ts";
 import type { Cursor, Message } from "./messages.ts";
 import { waitFor } from "./ready.ts";
+import { stopOf } from "./state.ts";
 import { NEVER } from "./time.ts";
 import type { ConnectionState, Reset, Room, RoomStatus } from "./types.ts";
 
@@ -73,17 +74,20 @@ export class RoomHandle extends Handle implements Room {
 
   get ready(): Promise<void> {
     return waitFor(this.emitter, () => {
-      const { state } = this.#shared.connection;
-      if (this.status === "closed") return closed();
-      if (state.status === "stopped") return state.reason;
-      return this.status === "live" || this.#shared.error;
+      if (this.isClosed) return closed();
+      return this.#end ?? this.status === "live";
     });
   }
 
   override [Symbol.asyncIterator](): Feed<Message> {
     const feed = super[Symbol.asyncIterator]();
-    if (this.status === "refused") feed.end(this.#shared.error);
+    if (this.#end) feed.end(this.#end);
     return feed;
+  }
+
+  /** Why nothing comes. */
+  get #end(): RealtimeError | undefined {
+    return stopOf(this.#shared.connection.state) ?? this.#shared.error;
   }
 
   override publish(message: Message): void {

@@ -3,7 +3,7 @@
 import { RealtimeError, type Refusal } from "./errors.ts";
 import type { Cursor } from "./messages.ts";
 import { Position } from "./position.ts";
-import { type Place, subscribe, unsubscribe } from "./protocol.ts";
+import { cursorOf, type Place, subscribe, unsubscribe } from "./protocol.ts";
 import { NEVER, pauseAfter } from "./time.ts";
 import type { RoomStatus } from "./types.ts";
 
@@ -107,7 +107,7 @@ export class Subscriptions {
     const isLost = known.position.begin(place);
     mark(known, "live");
     this.#pauses = 0;
-    return [{ room, status: "live", ...(isLost && { reset: { epoch: place.epoch, seq: place.seq } }) }];
+    return [{ room, status: "live", ...(isLost && { reset: cursorOf(place) }) }];
   }
 
   /** Asked for, or a new token does not open the room any more. */

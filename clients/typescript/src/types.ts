@@ -150,13 +150,13 @@ export interface Chat extends Listenable<ChatEvents>, AsyncIterable<Message>, Di
   disconnect(): void;
   ready(): Promise<void>;
   check(): void;
-  /** Says something. Offline it waits in the outbox. */
+  /** Says something. Offline it waits in the outbox; where the connection has stopped it fails at once. */
   send(text: string, options?: SendOptions): Answer;
   /** Tells the others that one is typing. Call it with each keystroke: repeats are not sent. */
   setTyping(isTyping?: boolean): void;
   /** What is shown with the user in presence: up to 1 KiB of JSON. It is said again after every reconnect. */
   setPresence(state: Record<string, unknown>): void;
-  /** Puts a file into the chat, and goes on where it was after a break. */
+  /** Puts a file into the chat, and goes on where it was after a break; where the connection has stopped it fails. */
   upload(file: Blob | ArrayBuffer | Uint8Array, options?: UploadOptions): Promise<UploadedFile>;
   /** Gives the session back. When the last handle is closed, its connection ends a moment later. */
   close(): void;

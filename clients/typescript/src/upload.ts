@@ -3,8 +3,12 @@
 
 import type { SharedChat } from "./chat.ts";
 import { type Deferred, deferred } from "./deferred.ts";
+import { call } from "./emitter.ts";
 import { RealtimeError } from "./errors.ts";
+import { Pace } from "./pace.ts";
 import { type Fields, refusalOf } from "./protocol.ts";
+import { stopOf } from "./state.ts";
+import { textOf } from "./text.ts";
 import { pauseAfter } from "./time.ts";
 import type { UploadedFile, UploadOptions } from "./types.ts";
 
@@ -16,6 +20,8 @@ const WINDOW_BYTES = 1_048_576;
 const STALL_MS = 15_000;
 /** How often in a row it is tried again what could succeed later. */
 const MAX_RETRIES = 6;
+/** No name or type that is longer is taken; it is said as far as that, or the frame could be too long to be answered. */
+const MAX_WORD = 256;
 /** Larger files are not read as a whole to give their hash. */
 const MAX_HASHED_BYTES = 67_108_864;
 
@@ -35,20 +41,22 @@ export async function startUpload(
   options: UploadOptions,
   id: string,
 ): Promise<UploadedFile> {
-  if (options.signal?.aborted) throw reasonOf(options.signal);
+  const { signal, onProgress } = options;
+  if (signal?.aborted) throw reasonOf(signal);
+  const stop = stopOf(chat.connection.state);
+  if (stop) throw stop;
   const file = source instanceof Blob ? ofBlob(source) : ofBytes(source);
-  const upload = new Upload(chat, id, file, await announcement(source, file, options), options.onProgress);
-  const abort = () => upload.abort(reasonOf(options.signal));
-  options.signal?.addEventListener("abort", abort, { once: true });
-  chat.uploads.add(upload);
+  const upload = new Upload(chat, id, file, onProgress);
+  const abort = () => upload.abort(reasonOf(signal));
+  signal?.addEventListener("abort", abort, { once: true });
+  announcement(source, file, options).then(
+    (said) => upload.announce(said),
+    () => upload.fail(unreadable()),
+  );
   try {
-    if (options.signal?.aborted) abort();
-    if (chat.connection.state.status === "connected") upload.connected();
     return await upload.done;
   } finally {
-    chat.uploads.delete(upload);
-    upload.disconnected();
-    options.signal?.removeEventListener("abort", abort);
+    signal?.removeEventListener("abort", abort);
   }
 }
 
@@ -65,11 +73,12 @@ function ofBytes(source: ArrayBuffer | Uint8Array): Readable {
 async function announcement(source: unknown, file: Readable, { name, contentType }: UploadOptions): Promise<Fields> {
   const known = source as { name?: unknown };
   const type = contentType ?? file.type;
+  const word = (text: unknown) => String(text).slice(0, MAX_WORD);
   const sha256 = await hash(file);
   return {
-    name: name ?? (typeof known.name === "string" ? known.name : "file"),
+    name: word(name ?? textOf(known.name) ?? "file"),
     size: file.size,
-    ...(type && { content_type: type }),
+    ...(type && { content_type: word(type) }),
     ...(sha256 && { sha256 }),
   };
 }
@@ -77,10 +86,7 @@ async function announcement(source: unknown, file: Readable, { name, contentType
 /** By which the server recognises a file that came to harm, or is another one under the same id. */
 async function hash(file: Readable): Promise<string | undefined> {
   if (file.size > MAX_HASHED_BYTES || !globalThis.crypto?.subtle) return undefined;
-  const bytes = await file.read(0, file.size).catch(() => {
-    throw unreadable();
-  });
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.read(0, file.size)));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
@@ -88,9 +94,10 @@ export class Upload {
   readonly #chat: Port;
   readonly #id: string;
   readonly #file: Readable;
-  readonly #announcement: Fields;
   readonly #onProgress: UploadOptions["onProgress"];
   readonly #done: Deferred<UploadedFile> = deferred();
+  readonly #pace = new Pace();
+  #announcement: Fields | undefined;
   /** What the server calls it on this connection; unknown while nothing may be sent. */
   #handle: number | undefined;
   #window = WINDOW_BYTES;
@@ -106,19 +113,27 @@ export class Upload {
   /** Since something arrived. */
   #retries = 0;
 
-  constructor(chat: Port, id: string, file: Readable, announcement: Fields, onProgress: UploadOptions["onProgress"]) {
+  constructor(chat: Port, id: string, file: Readable, onProgress: UploadOptions["onProgress"]) {
     this.#chat = chat;
     this.#id = id;
     this.#file = file;
-    this.#announcement = announcement;
     this.#onProgress = onProgress;
+    chat.uploads.add(this);
   }
 
   get done(): Promise<UploadedFile> {
     return this.#done.promise;
   }
 
+  /** Begins, unless it has ended already. */
+  announce(announcement: Fields): void {
+    if (!this.#chat.uploads.has(this)) return;
+    this.#announcement = announcement;
+    if (this.#chat.connection.state.status === "connected") this.connected();
+  }
+
   connected(): void {
+    if (!this.#announcement) return;
     this.#pause();
     this.#chat.say("upload", this.#announcement, this.#id);
     this.#later(STALL_MS);
@@ -129,14 +144,14 @@ export class Upload {
     clearTimeout(this.#timer);
   }
 
-  fail(error: RealtimeError): void {
+  fail(error: Error): void {
+    this.#over();
     this.#done.reject(error);
   }
 
   abort(reason: Error): void {
-    this.#pause();
     this.#chat.say("upload_abort", { file_id: this.#id });
-    this.#done.reject(reason);
+    this.fail(reason);
   }
 
   /** Whether the frame was about this file. */
@@ -158,18 +173,21 @@ export class Upload {
   }
 
   #ready({ handle, offset, window_bytes, frame_bytes }: Fields): void {
+    if (!isWhole(handle) || !isWhole(offset)) return;
     this.#pause();
-    this.#handle = Number(handle);
-    this.#stored = this.#sent = Number(offset);
-    this.#window = Number(window_bytes ?? WINDOW_BYTES);
-    this.#frame = Number(frame_bytes ?? FRAME_BYTES);
+    this.#handle = handle;
+    this.#stored = this.#sent = offset;
+    this.#window = wholeOf(window_bytes) || WINDOW_BYTES;
+    this.#frame = wholeOf(frame_bytes) || FRAME_BYTES;
     this.#tell();
     this.#send();
   }
 
   #progress({ offset }: Fields): void {
+    if (!isWhole(offset)) return;
     this.#retries = 0;
-    this.#stored = Number(offset);
+    this.#stored = offset;
+    this.#pace.arrived(offset, performance.now());
     this.#tell();
     this.#send();
   }
@@ -177,14 +195,20 @@ export class Upload {
   #complete({ size, content_type, sha256, url, seq }: Fields): void {
     this.#stored = this.#file.size;
     this.#tell();
+    this.#over();
     this.#done.resolve({
       id: this.#id,
-      size: Number(size),
-      contentType: String(content_type),
-      sha256: String(sha256),
-      url: String(url),
-      seq: Number(seq),
+      size: wholeOf(size) || this.#file.size,
+      contentType: textOf(content_type) ?? "",
+      sha256: textOf(sha256) ?? "",
+      url: textOf(url) ?? "",
+      seq: wholeOf(seq),
     });
+  }
+
+  #over(): void {
+    this.#chat.uploads.delete(this);
+    this.disconnected();
   }
 
   /** What can go on is announced again: the answer says from where. Pieces that were under way are refused as well. */
@@ -202,7 +226,7 @@ export class Upload {
 
   #tell(): void {
     this.#later(STALL_MS);
-    this.#onProgress?.({ sent: this.#stored, size: this.#file.size });
+    if (this.#onProgress) call(this.#onProgress, { sent: this.#stored, size: this.#file.size });
   }
 
   #later(ms: number): void {
@@ -213,6 +237,7 @@ export class Upload {
   /** Nothing is sent until the server has said anew from where on. */
   #pause(): void {
     this.#turn += 1;
+    this.#pace.broken();
     this.#handle = undefined;
   }
 
@@ -233,18 +258,25 @@ export class Upload {
     const offset = this.#sent;
     const bytes = await this.#file.read(offset, offset + length);
     if (turn !== this.#turn || this.#handle === undefined) return;
+    if (bytes.byteLength !== length) throw unreadable();
     this.#sent += length;
+    this.#pace.sent(this.#sent, performance.now());
     this.#chat.connection.feed({ type: "bytes", bytes: piece(this.#handle, offset, bytes) });
   }
 
   /** How long the next piece is: a full one, unless it is the last or nothing else is under way. */
   #next(): number {
     if (this.#handle === undefined) return 0;
-    const wanted = Math.min(this.#frame, this.#file.size - this.#sent);
-    const room = this.#stored + this.#window - this.#sent;
+    const { bytes } = this.#pace;
+    const wanted = Math.min(this.#frame, bytes, this.#file.size - this.#sent);
+    const room = this.#stored + Math.min(this.#window, bytes) - this.#sent;
     return room >= wanted || this.#sent === this.#stored ? Math.min(wanted, room) : 0;
   }
 }
+
+const isWhole = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+const wholeOf = (value: unknown): number => (isWhole(value) ? value : 0);
 
 /** A piece of a file as the protocol has it: handle, place, bytes. */
 export function piece(handle: number, offset: number, bytes: ArrayBuffer): Uint8Array<ArrayBuffer> {

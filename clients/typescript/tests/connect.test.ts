@@ -28,18 +28,19 @@ test("connecting twice is connecting once", () => {
 
 test("a stored cursor is where the first connection goes on from", () => {
   const driver = new Driver();
-  driver.feed({ type: "connect", own: { room: ROOM, epoch: EPOCH, seq: 7 } });
-  const [dial] = only("dial", driver.feed({ type: "token", token: "t1" }));
+  driver.feed({ type: "connect" });
+  const own = { room: ROOM, epoch: EPOCH, seq: 7 };
+  const [dial] = only("dial", driver.feed({ type: "token", token: "t1", own }));
   assert.deepEqual(dial?.query, { epoch: EPOCH, since: "7" });
   assert.deepEqual(only("reset", driver.welcome({ seq: 7, recovered: true })), []);
-  driver.feed({ type: "connect", own: { room: ROOM, epoch: EPOCH, seq: 3 } });
+  driver.feed({ type: "token", token: "t2", own: { ...own, seq: 3 } });
   assert.deepEqual(driver.machine.cursor(), { epoch: EPOCH, seq: 7 }, "what is here counts more than what was stored");
 });
 
 test("a stored cursor of another user's room is no loss", () => {
   const driver = new Driver();
-  driver.feed({ type: "connect", own: { room: "user:bia", epoch: EPOCH, seq: 7 } });
-  driver.feed({ type: "token", token: "t1" });
+  driver.feed({ type: "connect" });
+  driver.feed({ type: "token", token: "t1", own: { room: "user:bia", epoch: EPOCH, seq: 7 } });
   assert.deepEqual(only("reset", driver.welcome({ seq: 2 })), []);
   assert.deepEqual(driver.machine.cursor(), { epoch: EPOCH, seq: 2 });
 });

@@ -37,6 +37,33 @@ test("it is sent again until it is confirmed, and never after that", () => {
   assert.deepEqual(only("confirmed", ack(driver, "b", 2)), []);
 });
 
+test("what the server cannot read fails, though it cannot say which", () => {
+  for (const code of ["INVALID_JSON", "TOO_LARGE"]) {
+    const driver = new Driver();
+    driver.open();
+    say(driver, "a");
+    say(driver, "b");
+    const effects = error(driver, code, { original_type: undefined });
+    assert.deepEqual([failures(effects), ids(effects)], [[["a", code]], ["b"]]);
+  }
+  const driver = new Driver();
+  driver.open();
+  say(driver, "a");
+  const other = error(driver, "UNKNOWN_TYPE", { original_type: undefined });
+  assert.deepEqual([failures(other), only("control", other).length], [[], 1], "of what was said beside it");
+});
+
+test("where nothing comes any more, what has to arrive fails at once, until somebody connects", () => {
+  const driver = new Driver();
+  driver.feed({ type: "connect" });
+  driver.feed({ type: "token", token: null });
+  assert.deepEqual(failures(say(driver, "a")), [["a", "NO_TOKEN"]]);
+  driver.feed({ type: "connect" });
+  assert.deepEqual(say(driver, "a"), []);
+  driver.feed({ type: "token", token: "t1" });
+  assert.deepEqual(ids(driver.welcome()), ["a"]);
+});
+
 test("the same id is the same frame", () => {
   const driver = new Driver();
   say(driver, "a");

@@ -176,8 +176,9 @@ test("an error about something else does not explain an end that comes later", (
 
 test("a cursor that the server does not understand is forgotten, and that is a loss", () => {
   const driver = new Driver();
-  driver.feed({ type: "connect", own: { room: ROOM, epoch: "rubbish", seq: 3 } });
-  driver.feed({ type: "token", token: "t1" });
+  const own = { room: ROOM, epoch: "rubbish", seq: 3 };
+  driver.feed({ type: "connect" });
+  driver.feed({ type: "token", token: "t1", own });
   refuse(driver, "INVALID_CURSOR", 1008);
   const [dial] = only("dial", driver.pass(1_000));
   assert.deepEqual(dial?.query, {});
@@ -210,6 +211,43 @@ test("without a sign for 10 seconds after a ping it is dead; any frame is a sign
   assert.deepEqual(only("hangup", driver.pass(9_999)), []);
   assert.equal(only("hangup", driver.pass(1)).length, 1);
   assert.equal(waiting(driver).reason.code, "CONNECTION_LOST");
+});
+
+test("behind bytes of a file a pong may take 30 seconds, until something comes back", () => {
+  const driver = new Driver();
+  driver.open();
+  driver.feed({ type: "bytes", bytes: new Uint8Array(9) });
+  driver.pass(25_000);
+  const late = driver.pass(29_999);
+  assert.deepEqual([sent(late), only("hangup", late)], [[{ type: "ping" }], []], "it goes on pinging");
+  assert.equal(only("hangup", driver.pass(1)).length, 1, "a ping that follows gives no more time");
+  const heard = new Driver();
+  heard.open();
+  heard.feed({ type: "bytes", bytes: new Uint8Array(9) });
+  heard.frame("upload_progress", { file_id: "f", offset: 9 });
+  heard.pass(25_000);
+  assert.equal(only("hangup", heard.pass(10_000)).length, 1);
+});
+
+test("what the time of day is changes nothing, whoever sets it", () => {
+  const driver = new Driver();
+  driver.open();
+  driver.skew = -3_600_000;
+  assert.equal(sent(driver.pass(25_000)).length, 1, "it pings");
+  assert.equal(only("hangup", driver.pass(10_000)).length, 1);
+  const { retryAt } = waiting(driver);
+  assert.ok(retryAt >= driver.wall && retryAt <= driver.wall + 30_000, "a program is told the time of day");
+  assert.ok(driver.pass(30_000).some(({ type }) => type === "dial"));
+});
+
+test("a clock that stands still during sleep is seen through by the time of day", () => {
+  const driver = new Driver();
+  driver.open();
+  driver.pass(1_000);
+  driver.skew += 3_600_000;
+  assert.deepEqual(sent(driver.pass(10_000)), [{ type: "ping" }]);
+  driver.pass(10_000);
+  assert.deepEqual(waiting(driver).reason.code, "CONNECTION_LOST");
 });
 
 test("it looks at once when the network changes, the page is seen, or it was asleep", () => {

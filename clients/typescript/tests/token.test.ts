@@ -40,6 +40,20 @@ test("4001 and a bare 1008 mean the token", () => {
   }
 });
 
+test("whether a token has ended, the time of day says", () => {
+  const driver = new Driver();
+  driver.feed({ type: "connect" });
+  driver.feed({ type: "token", token: "t1", expiresAt: driver.wall + 60_000 });
+  driver.welcome();
+  driver.pass(20_000);
+  driver.skew = -3_600_000;
+  driver.live(60_000);
+  assert.equal(only("dial", driver.lose()).length, 1, "an hour is left");
+  driver.welcome();
+  driver.skew = 3_600_000;
+  assert.equal(only("token", driver.lose()).length, 1);
+});
+
 test("a token that is known to have ended is not tried", () => {
   const driver = new Driver();
   driver.feed({ type: "connect" });

@@ -13,7 +13,7 @@ const app = {
   navigator: { product: "ReactNative" },
   Blob: NativeBlob,
   WebSocket: NativeWebSocket,
-  ...{ fetch, setTimeout, clearTimeout, queueMicrotask, console, atob, TextEncoder, URLSearchParams },
+  ...{ fetch, setTimeout, clearTimeout, queueMicrotask, console, performance, atob, TextEncoder, URLSearchParams },
 };
 app.window = app.global = app;
 

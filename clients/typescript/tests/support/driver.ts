@@ -18,6 +18,8 @@ interface DriverOptions extends Partial<Omit<Settings, "outbox">> {
 
 export class Driver {
   now = 1_000_000;
+  /** By how much the time of day differs. */
+  skew = 0;
   readonly machine: Machine;
   #effects: Effect[] = [];
 
@@ -26,9 +28,13 @@ export class Driver {
     this.machine = new Machine(all, random);
   }
 
+  get wall(): number {
+    return this.now + this.skew;
+  }
+
   /** What came of it, and of nothing before. */
   feed(input: Input): Effect[] {
-    this.#effects = this.machine.handle(input, this.now);
+    this.#effects = this.machine.handle(input, this.now, this.wall);
     return this.#effects;
   }
 
@@ -46,7 +52,7 @@ export class Driver {
     const all: Effect[] = [];
     for (let due = this.machine.deadline; due !== undefined && due <= end; due = this.machine.deadline) {
       this.now = Math.max(this.now, due);
-      all.push(...this.machine.handle({ type: "tick" }, this.now));
+      all.push(...this.machine.handle({ type: "tick" }, this.now, this.wall));
       if (all.length > 10_000) throw new Error("it does not come to rest");
     }
     this.now = end;
@@ -66,7 +72,7 @@ export class Driver {
   lose(code = 1006, reason = ""): Effect[] {
     this.feed({ type: "closed", code, reason });
     const { state } = this.machine;
-    return this.pass(state.status === "waiting" ? state.retryAt - this.now : 0);
+    return this.pass(state.status === "waiting" ? state.retryAt - this.wall : 0);
   }
 
   /** From asking for a connection to the welcome. */

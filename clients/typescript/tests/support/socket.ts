@@ -3,6 +3,9 @@
 import { createClient } from "../../src/client.ts";
 import type { Chat, ChatOptions, Client, ClientOptions, SocketConstructor } from "../../src/types.ts";
 
+/** Tests that set the time of day set this clock with it. */
+performance.now = () => Date.now();
+
 // biome-ignore lint/suspicious/noExplicitAny: tests look into frames of many shapes
 export type Frame = any;
 
