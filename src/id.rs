@@ -22,7 +22,8 @@ impl fmt::Display for InvalidId {
 /// The id of a user, an investigation, an analysis, a chat session or a message.
 ///
 /// 1 to [`Id::MAX_BYTES`] ASCII letters, digits and `- . _ ~ @ | + = :`, which covers UUIDs, e-mail addresses and
-/// the subjects of the usual identity providers, and needs no escaping in a room's name or a log line.
+/// the subjects of the usual identity providers, and needs no escaping in a room's name or a log line. `.` and `..` are
+/// none: in a URL they are folders, which go before anybody sees them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Id(String);
@@ -44,6 +45,7 @@ impl TryFrom<String> for Id {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~@|+=:".contains(&byte);
         match text.len() {
             0 => Err(InvalidId("an id must not be empty")),
+            1..=2 if text.bytes().all(|byte| byte == b'.') => Err(InvalidId("an id is more than dots")),
             1..=Self::MAX_BYTES if text.bytes().all(allowed) => Ok(Self(text)),
             1..=Self::MAX_BYTES => Err(InvalidId("an id holds ASCII letters, digits and - . _ ~ @ | + = : only")),
             _ => Err(InvalidId("an id is at most 128 bytes long")),
@@ -282,10 +284,10 @@ mod tests {
 
     #[test]
     fn an_id_is_short_and_needs_no_escaping() {
-        for good in ["inv-123", "ana@example.org", "auth0|5f7c", "a".repeat(128).as_str()] {
+        for good in ["inv-123", "...", "ana@example.org", "auth0|5f7c", "a".repeat(128).as_str()] {
             assert!(good.parse::<Id>().is_ok(), "{good}");
         }
-        for bad in ["", " ", "a/b", "a b", "não", "a\n", "*", "a".repeat(129).as_str()] {
+        for bad in ["", " ", ".", "..", "a/b", "a b", "não", "a\n", "*", "a".repeat(129).as_str()] {
             assert!(bad.parse::<Id>().is_err(), "{bad}");
         }
     }

@@ -24,7 +24,8 @@ export const SUBPROTOCOL = "cidadao.v1";
 /** The largest frame that the server takes, in bytes. */
 export const MAX_FRAME_BYTES = 1_048_576;
 
-const ID = /^[A-Za-z0-9._~@|+=:-]{1,128}$/;
+/** Dots alone are folders in an address, which go. */
+const ID = /^(?!\.{1,2}$)[A-Za-z0-9._~@|+=:-]{1,128}$/;
 
 const EPOCH = /^[0-9a-f]{16}$/;
 
@@ -79,9 +80,9 @@ export function refusalOf(data: Fields): Refusal {
 
 export const isId = (id: unknown): id is string => typeof id === "string" && ID.test(id);
 
-/** The name of a room; throws on an id that no room can have. Dots alone are folders in an address, which go. */
+/** The name of a room; throws on an id that no room can have. */
 export function roomName(kind: string, id: string): string {
-  if (isId(id) && !/^\.\.?$/.test(id)) return `${kind}:${id}`;
+  if (isId(id)) return `${kind}:${id}`;
   throw new RealtimeError({
     code: "INVALID_ID",
     message: "1 to 128 of A-Z a-z 0-9 - . _ ~ @ | + = :",

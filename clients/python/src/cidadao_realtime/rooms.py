@@ -11,14 +11,14 @@ PREFIX = "/api/v1/ws"
 SYSTEM = "system:all"
 
 _COLLECTIONS = {"analysis": "analysis", "chat": "chat", "investigation": "investigations", "user": "users"}
-_ID = re.compile(r"[A-Za-z0-9._~@|+=:-]{1,128}")
+_ID = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~@|+=:-]{1,128}")
 _SUBSCRIBABLE = ("analysis", "investigation")
 
 
 def check_id(value: str) -> str:
     """The id itself, if it is one that the server takes."""
     if not isinstance(value, str) or not _ID.fullmatch(value):
-        raise InvalidIdError(f"an id is 1 to 128 ASCII letters, digits and - . _ ~ @ | + = : (not {value!r:.60})")
+        raise InvalidIdError(f"an id is 1 to 128 ASCII letters, digits and - . _ ~ @ | + = :, and more than dots (not {value!r:.60})")
     return value
 
 
@@ -54,9 +54,7 @@ def messages_path(room: str) -> str:
 
 def _path(room: str) -> str:
     kind, identifier = split_room(room)
-    # A segment of dots alone would be resolved away by whatever handles the URL on its way.
-    segment = quote(identifier, safe="") if identifier.strip(".") else identifier.replace(".", "%2E")
-    return f"/{_COLLECTIONS[kind]}/{segment}"
+    return f"/{_COLLECTIONS[kind]}/{quote(identifier, safe='')}"
 
 
 def base_url(url: str, scheme: str) -> str:
