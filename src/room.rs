@@ -196,7 +196,7 @@ impl<S: Sql> Room<S> {
                 }
             }
             Input::Answered(answer, heard) => self.heard_agent(turn, &answer, heard)?,
-            Input::Received(conn, text) => self.receive(turn, conn, &text)?,
+            Input::Received(conn, text) => self.receive(turn, conn, text)?,
             Input::ReceivedBinary(conn, frame) => self.receive_binary(turn, conn, &frame)?,
             Input::Closed(session, farewell, pinged) => {
                 let (conn, pings) = (session.conn, pinged.map(|at| (session.conn, at)).into_iter().collect());
