@@ -137,7 +137,8 @@ test("several answers grow side by side, each by itself, and questions wait for 
 
 for (const [name, seconds] of [
   ["at once", 0],
-  ["after a while", 3],
+  // What is said is written down every 2 s, and there is nothing to see of it before the restart.
+  ["after a while", 8],
 ] as const) {
   test(`a worker that is restarted ${name} says that the answer was interrupted, and asks the next question`, async () => {
     await using other = await TestWorker.start({ settings });
@@ -154,7 +155,7 @@ for (const [name, seconds] of [
     const { data } = await again.completed();
     assert.deepEqual([data.status, data.reply_to, data.error], ["interrupted", "q-1", undefined]);
     assert.ok("Era uma ".startsWith(data.content));
-    if (seconds > 2) assert.equal(data.content, "Era uma ", "it is written down every 2 s");
+    if (seconds > 0) assert.equal(data.content, "Era uma ", "it was written down");
     const next = await agent.next();
     assert.equal(next.body.message, "E depois?");
     await next.done();

@@ -222,6 +222,23 @@ test("bad frames are refused with a code, and the connection goes on", async () 
   assert.equal((await ana.say("é".repeat(1_000), "m-1", QUIET)).data.seq, 1);
 });
 
+test("a refusal names its frame: of blank content, of whatever type, stopping nothing, or too large", async () => {
+  using ana = await join("/chat/named", "ana");
+  for (const [frame, names] of [
+    [chat(" \n", "m-1"), ["INVALID_FRAME", "chat", "m-1", undefined]],
+    [{ type: "chat", id: "m-2", data: { content: 7 } }, ["INVALID_FRAME", "chat", "m-2", undefined]],
+    [{ type: "dance", id: "m-3", data: {} }, ["UNKNOWN_TYPE", "dance", "m-3", undefined]],
+    [{ type: "chat_cancel", data: { reply_to: "m-1" } }, ["NOT_FOUND", "chat_cancel", undefined, "m-1"]],
+    [chat("x".repeat(1 << 20), "m-4"), ["TOO_LARGE", "chat", "m-4", undefined]],
+  ] as const) {
+    const { type, data } = await ana.client.ask(frame);
+    assert.equal(type, "error");
+    assert.deepEqual([data.code, data.original_type, data.original_id, data.reply_to], names);
+  }
+  // Nothing was taken: what is mended goes through under the same id.
+  assert.equal((await ana.say("Olá", "m-1", QUIET)).data.seq, 1);
+});
+
 test("chats are in chats alone", async () => {
   for (const path of ["", "/investigations/1", "/analysis/1"]) {
     using client = await Client.open(worker.url(`/api/v1/ws${path}?token=${worker.token({})}`, "ws"));

@@ -11,8 +11,11 @@ before(async () => {
 });
 after(() => worker[Symbol.asyncDispose]());
 
+/** A token that ends soon would wake its room to say so. */
+const exp = () => Math.floor(Date.now() / 1_000) + 3_600;
+
 const open = (path: string, sub = "ana") =>
-  Client.open(worker.url(`/api/v1/ws${path}?token=${worker.token({ sub })}`, "ws"));
+  Client.open(worker.url(`/api/v1/ws${path}?token=${worker.token({ sub, exp: exp() })}`, "ws"));
 
 test("sockets, identity, the sequence and duplicates survive", async () => {
   using ana = await open("/investigations/1");
@@ -71,8 +74,9 @@ test("rooms in which nobody talks fall asleep by themselves, pinged or not, and 
   await worker.publish("/investigations/idle", { type: "before" });
   for (const client of [direct, general]) assert.equal((await client.next()).type, "before");
 
-  // The runtime puts an object to sleep 10 s after its last event, if nothing keeps it awake.
-  for (let round = 0; round < 13; round++) {
+  // The runtime puts an object to sleep 10 s after its last event, if nothing keeps it awake. To look would keep it awake,
+  // or put it to sleep, so this waits for twice as long.
+  for (let round = 0; round < 20; round++) {
     direct.send('{"type":"ping"}');
     assert.equal(await direct.text(), '{"type":"pong","data":{}}');
     await new Promise((resolve) => setTimeout(resolve, 1_000));

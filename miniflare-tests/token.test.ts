@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as pause } from "node:timers/promises";
 import { Client, type Frame } from "./support/client.ts";
 import { type Claims, mint } from "./support/token.ts";
 import { TestWorker } from "./support/worker.ts";
@@ -13,7 +12,12 @@ before(async () => {
 });
 after(() => worker[Symbol.asyncDispose]());
 
-/** The second in which a token ends that lives for so many. */
+/** How long tokens live whose end a test waits for: seconds enough to connect, and to say all there is to say before. */
+const SOON = 8;
+/** How long those live that are not to end, nor to be warned of it. */
+const LONG = 600;
+
+/** The second in which a token ends that lives for so many, or up to one less. */
 const ending = (seconds: number) => Math.floor(Date.now() / 1000) + seconds;
 const iso = (second: number) => new Date(second * 1000).toISOString();
 
@@ -34,11 +38,12 @@ async function nextBesideWarnings(client: Client): Promise<Frame> {
   }
 }
 
-/** Asserts that the connection ends with its token. */
-async function expires(client: Client): Promise<void> {
-  const { type, data } = await nextBesideWarnings(client);
-  assert.deepEqual([type, data.code, data.retry], ["error", "TOKEN_EXPIRED", false]);
+/** Waits for the connection to end, and asserts that it does so with its token, and no sooner. */
+async function expires(client: Client, exp: number): Promise<void> {
   assert.deepEqual(await client.closed, { code: 4001, reason: "TOKEN_EXPIRED" });
+  const { type, data, timestamp } = await nextBesideWarnings(client);
+  assert.deepEqual([type, data.code, data.retry], ["error", "TOKEN_EXPIRED", false]);
+  assert.ok(timestamp >= iso(exp), `${timestamp} is before ${iso(exp)}`);
 }
 
 /** Both kinds of rooms: the path, the user, and the name of the room. */
@@ -51,34 +56,34 @@ const PLACES = (test: string) =>
 describe("a token that ends", { concurrency: true }, () => {
   for (const [path, sub] of PLACES("end")) {
     test(`${path || "the general connection"} is warned, and closed when it does`, async () => {
-      const exp = ending(2);
+      const exp = ending(SOON);
       using client = await open(path, { sub, exp });
       const { type, data } = await client.next();
       assert.deepEqual([type, data.expires_at], ["token_expiring", iso(exp)]);
-      assert.ok(data.expires_in_ms > 0 && data.expires_in_ms <= 2000, `${data.expires_in_ms}`);
-      await expires(client);
+      assert.ok(data.expires_in_ms > 0 && data.expires_in_ms <= 1000 * SOON, `${data.expires_in_ms}`);
+      await expires(client, exp);
     });
   }
 
   for (const [path, sub, room] of PLACES("asleep")) {
     test(`ends ${path || "the general connection"} even if its room sleeps`, async () => {
-      using client = await open(path, { sub, exp: ending(3) });
+      const exp = ending(SOON);
+      using client = await open(path, { sub, exp });
       assert.equal((await client.next()).type, "token_expiring");
       await worker.evict(room);
-      await expires(client);
+      await expires(client, exp);
       using another = await open(path, { sub });
       assert.deepEqual(await another.drain(), []);
     });
   }
 
   test("ends the connections of that token alone, each at its time", async () => {
-    const [soon, later, much] = [ending(2), ending(3), ending(60)];
+    const [soon, later, much] = [ending(SOON), ending(SOON + 1), ending(LONG)];
     using first = await open("/chat/each", { sub: "each", exp: soon });
     using second = await open("/chat/each", { sub: "each", exp: later });
     using third = await open("/chat/each", { sub: "each", exp: much });
-    await expires(first);
-    assert.equal(second.socket.readyState, second.socket.OPEN);
-    await expires(second);
+    await expires(first, soon);
+    await expires(second, later);
     assert.deepEqual(await third.drain(), []);
   });
 });
@@ -88,14 +93,16 @@ describe("a token that is refreshed", { concurrency: true }, () => {
     for (const sleeps of [false, true]) {
       const when = sleeps ? ", and its room's sleep right after" : "";
       test(`keeps ${path || "the general connection"} past the first one's end${when}`, async () => {
-        const [exp, next] = [ending(3), ending(60)];
+        const [exp, next] = [ending(SOON), ending(LONG)];
         const at = sleeps ? { path: path && `${path}-s`, sub: `${sub}-s`, room: `${room}-s` } : { path, sub, room };
         using client = await open(at.path, { sub: at.sub, exp });
+        using other = await open(at.path, { sub: at.sub, exp });
         assert.equal((await client.next()).type, "token_expiring");
         const { type, data } = await client.ask(refresh(worker.token({ sub: at.sub, exp: next })));
         assert.deepEqual([type, data], ["refreshed", { expires_at: iso(next) }]);
         if (sleeps) await worker.evict(at.room);
-        await pause(exp * 1000 + 250 - Date.now());
+        // It would end in the same moment as the one that was not refreshed.
+        await expires(other, exp);
         assert.deepEqual(await client.drain(), []);
       });
     }
@@ -104,15 +111,17 @@ describe("a token that is refreshed", { concurrency: true }, () => {
   for (const [path, sub] of PLACES("short")) {
     test(`by one that ends soon ends ${path || "the general connection"} then`, async () => {
       using client = await open(path, { sub });
-      assert.equal((await client.ask(refresh(worker.token({ sub, exp: ending(2) })))).type, "refreshed");
+      const exp = ending(SOON);
+      assert.equal((await client.ask(refresh(worker.token({ sub, exp })))).type, "refreshed");
       assert.equal((await client.next()).type, "token_expiring");
-      await expires(client);
+      await expires(client, exp);
     });
   }
 
   for (const [path, sub] of PLACES("bad")) {
     test(`by a bad one changes nothing on ${path || "the general connection"}`, async () => {
-      using client = await open(path, { sub, exp: ending(3) });
+      const exp = ending(SOON);
+      using client = await open(path, { sub, exp });
       assert.equal((await client.next()).type, "token_expiring");
       for (const [token, code] of [
         [worker.token({ sub: "another" }), "FORBIDDEN"],
@@ -126,7 +135,7 @@ describe("a token that is refreshed", { concurrency: true }, () => {
         assert.deepEqual([type, data.code, data.original_type], ["error", code, "refresh"]);
       }
       assert.equal((await client.ask({ type: "refresh", data: {} })).data.code, "INVALID_FRAME");
-      await expires(client);
+      await expires(client, exp);
     });
   }
 });

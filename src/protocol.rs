@@ -9,7 +9,7 @@ mod upload;
 pub(crate) use answer::whole_chunk;
 pub use answer::{About, Fault, Said, Status};
 pub use chat::{Chat, Which};
-pub use client::{BadFrame, ClientFrame};
+pub use client::{ClientFrame, Original};
 pub use server::{ErrorData, ServerFrame, Start, Topic, error_body};
 pub use upload::{Announcement, Part};
 

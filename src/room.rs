@@ -193,7 +193,7 @@ impl<S: Sql> Room<S> {
                 }
             }
             Input::Answered(answer, fetched) => self.fetched(turn, &answer, fetched)?,
-            Input::Received(conn, text) => self.receive(turn, conn, &text)?,
+            Input::Received(conn, text) => self.receive(turn, conn, text)?,
             Input::ReceivedBinary(conn, frame) => self.receive_binary(turn, conn, &frame)?,
             Input::Closed(session, farewell, pinged) => {
                 let (conn, pings) = (session.conn, pinged.map(|at| (session.conn, at)).into_iter().collect());

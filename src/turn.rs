@@ -7,6 +7,7 @@ use crate::files::sniff::Seen;
 use crate::id::{ConnId, Id, RoomName};
 use crate::link::{Call, Reply};
 use crate::moment::{Millis, Moment};
+use crate::protocol::Original;
 use crate::session::Session;
 
 /// What can happen to a room.
@@ -112,12 +113,25 @@ pub struct Turn {
     pub moment: Moment,
     /// What is to be done, in order.
     pub effects: Vec<Effect>,
+    /// The text frame that is being answered, and whose it is. A refusal names it.
+    pub said: Option<(ConnId, String)>,
 }
 
 impl Turn {
     /// A turn in which nothing has been said yet.
     pub const fn new(moment: Moment) -> Self {
-        Self { moment, effects: Vec::new() }
+        Self { moment, effects: Vec::new(), said: None }
+    }
+
+    /// The text frame that is being answered.
+    pub fn text(&self) -> &str {
+        self.said.as_ref().map_or("", |(_, text)| text)
+    }
+
+    /// What a refusal names of the frame that is being answered, if that is this connection's.
+    pub fn original(&self, conn: ConnId) -> Original {
+        let said = self.said.as_ref().filter(|(sender, _)| *sender == conn);
+        said.map(|(_, text)| Original::of(text)).unwrap_or_default()
     }
 
     /// Asks for a frame to be sent.

@@ -39,13 +39,21 @@ pub enum ClientFrame {
     UploadAbort(Id),
 }
 
-/// A frame that was refused, with what could be read of its `type`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadFrame {
-    /// Why.
-    pub refusal: Refusal,
-    /// Its `type`, when it had one, cut to a sane length.
-    pub original_type: Option<String>,
+/// What a refusal names of the frame that it refuses: whatever can be read of that, however wrong the rest is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Original {
+    /// Its `type`, cut to a sane length.
+    pub kind: Option<String>,
+    /// Its own `id`.
+    pub id: Option<Id>,
+    /// The file that it announces or gives up.
+    pub file: Option<Id>,
+    /// The room that it is to hear, or to hear no more.
+    pub room: Option<RoomName>,
+    /// The answer that it stops.
+    pub answer: Option<Id>,
+    /// The question that it wants no answer to.
+    pub question: Option<Id>,
 }
 
 #[derive(Deserialize)]
@@ -116,11 +124,9 @@ impl Data {
 
 impl ClientFrame {
     /// Reads one text frame.
-    pub fn decode(text: &str) -> Result<Self, BadFrame> {
-        let envelope: Envelope<'_> = json::object(text, Reject::InvalidFrame)
-            .map_err(|refusal| BadFrame { refusal: refusal.reject.into(), original_type: None })?;
-        let frame = Self::of(&envelope);
-        frame.map_err(|refusal| BadFrame { refusal, original_type: Some(envelope.kind.chars().take(64).collect()) })
+    pub fn decode(text: &str) -> Result<Self, Refusal> {
+        let envelope = json::object(text, Reject::InvalidFrame).map_err(|refusal| Refusal::from(refusal.reject))?;
+        Self::of(&envelope)
     }
 
     fn of(envelope: &Envelope<'_>) -> Result<Self, Refusal> {
@@ -147,6 +153,54 @@ impl ClientFrame {
             _ => Err(Reject::UnknownType.into()),
         }
     }
+}
+
+impl Original {
+    /// Reads what there is to name of a text frame.
+    pub fn of(text: &str) -> Self {
+        let Some([kind, id, data]) = json::pick(text, ["type", "id", "data"]) else { return Self::default() };
+        let (kind, id): (Option<Cow<'_, str>>, Option<Id>) = (lenient(kind), lenient(id));
+        let named = |name: &str| lenient(member(data, name));
+        let about = match kind.as_deref().unwrap_or_default() {
+            "chat_cancel" => Self { answer: named("message_id"), question: named("reply_to"), ..Self::default() },
+            "subscribe"
+            | "subscribe_investigation"
+            | "subscribe_analysis"
+            | "unsubscribe"
+            | "unsubscribe_investigation"
+            | "unsubscribe_analysis" => Self { room: room_of(data), ..Self::default() },
+            "upload" => Self { file: id.clone(), ..Self::default() },
+            "upload_abort" => Self { file: named("file_id"), ..Self::default() },
+            _ => Self::default(),
+        };
+        Self { kind: kind.map(|kind| kind.chars().take(64).collect()), id, ..about }
+    }
+
+    /// This frame, if it is the one that is meant.
+    #[must_use]
+    pub fn provided(self, is: impl FnOnce(&Self) -> bool) -> Self {
+        if is(&self) { self } else { Self::default() }
+    }
+}
+
+/// The one room that `data` names.
+fn room_of(data: Option<&RawValue>) -> Option<RoomName> {
+    let (kind, id) = match ["investigation_id", "analysis_id"].map(|name| member(data, name)) {
+        [Some(id), None] => (Kind::Investigation, id),
+        [None, Some(id)] => (Kind::Analysis, id),
+        [None, None] | [Some(_), Some(_)] => return None,
+    };
+    Some(RoomName::new(kind, lenient(Some(id))?))
+}
+
+/// What stands in `data` under that name, if there is anything.
+fn member<'a>(data: Option<&'a RawValue>, name: &str) -> Option<&'a RawValue> {
+    let [member] = json::pick(data?.get(), [name])?;
+    member.filter(|member| member.get() != "null")
+}
+
+fn lenient<'a, T: Deserialize<'a>>(value: Option<&'a RawValue>) -> Option<T> {
+    serde_json::from_str(value?.get()).ok()
 }
 
 /// The fields of a frame's `data`.
@@ -248,7 +302,40 @@ mod tests {
             (r#"{"type":"dance"}"#, Reject::UnknownType),
             (r#"{"type":"dance","data":7}"#, Reject::UnknownType),
         ] {
-            assert_eq!(ClientFrame::decode(text).unwrap_err().refusal.reject, reject, "{text}");
+            assert_eq!(ClientFrame::decode(text).unwrap_err().reject, reject, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_what_can_be_read_whatever_else_is_wrong() {
+        let named = |text| {
+            let Original { kind, id, file, room, answer, question } = Original::of(text);
+            let names = [id, file, answer, question].map(|id| id.map_or_else(String::new, |id| id.to_string()));
+            (kind.unwrap_or_default(), names.join(" "), room.map_or_else(String::new, |room| room.to_string()))
+        };
+        for (text, kind, names, room) in [
+            (r#"{"type":"chat","id":"m","data":{"content":" "}}"#, "chat", "m   ", ""),
+            (r#"{"data":7,"id":"m","type":"dance"}"#, "dance", "m   ", ""),
+            (r#"{"type":7,"id":"m"}"#, "", "m   ", ""),
+            (r#"{"type":"a","type":"b","id":"m","id":"n"}"#, "b", "n   ", ""),
+            (r#"{"type":"chat","id":"m n"}"#, "chat", "   ", ""),
+            (r#"{"type":"chat","id":7}"#, "chat", "   ", ""),
+            (r#"{"type":"upload","id":"f","data":{"file_id":"g"}}"#, "upload", "f f  ", ""),
+            (r#"{"type":"upload_abort","id":"m","data":{"file_id":"f"}}"#, "upload_abort", "m f  ", ""),
+            (r#"{"type":"chat_cancel","data":{"message_id":"a","reply_to":"b"}}"#, "chat_cancel", "  a b", ""),
+            (r#"{"type":"subscribe","data":{"analysis_id":"a","since":-1}}"#, "subscribe", "   ", "analysis:a"),
+            (r#"{"type":"subscribe","data":{"analysis_id":"a","investigation_id":7}}"#, "subscribe", "   ", ""),
+            (r#"{"type":"subscribe","data":["a"]}"#, "subscribe", "   ", ""),
+            (
+                r#"{"type":"unsubscribe_analysis","data":{"investigation_id":"i","analysis_id":null,"seq":""}}"#,
+                "unsubscribe_analysis",
+                "   ",
+                "investigation:i",
+            ),
+            (r#"{"type":"chat","id":"m"}}"#, "", "   ", ""),
+            (r#"["chat"]"#, "", "   ", ""),
+        ] {
+            assert_eq!(named(text), (kind.to_owned(), names.to_owned(), room.to_owned()), "{text}");
         }
     }
 }

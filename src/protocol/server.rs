@@ -8,6 +8,7 @@ use crate::files::Complete;
 use crate::id::{ConnId, Epoch, Id, Kind, RoomName, Seq};
 use crate::moment::Moment;
 use crate::presence::{Crowd, News};
+use crate::protocol::Original;
 use crate::session::ConnectionType;
 
 /// A room under the field names that clients of today know.
@@ -218,6 +219,10 @@ pub struct ErrorData<'a> {
     offset: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     room: Option<&'a RoomName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<&'a Id>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<&'a Id>,
 }
 
 impl<'a> ErrorData<'a> {
@@ -234,13 +239,24 @@ impl<'a> ErrorData<'a> {
             file_id: None,
             offset: None,
             room: None,
+            message_id: None,
+            reply_to: None,
         }
     }
 
-    /// The same, of the frame with that `id`.
+    /// The same, with what the refused frame names beside.
     #[must_use]
-    pub const fn of(self, original_id: Option<&'a Id>) -> Self {
-        Self { original_id, ..self }
+    pub fn about(self, original: &'a Original) -> Self {
+        let Original { kind, id, file, room, answer, question } = original;
+        Self {
+            original_type: self.original_type.or(kind.as_deref()),
+            original_id: id.as_ref(),
+            file_id: self.file_id.or(file.as_ref()),
+            room: self.room.or(room.as_ref()),
+            message_id: answer.as_ref(),
+            reply_to: question.as_ref(),
+            ..self
+        }
     }
 
     /// It is about that room.
@@ -278,16 +294,18 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_type_it_refused() {
-        let bad = ClientFrame::decode(r#"{"type":"dance","id":"7"}"#).unwrap_err();
-        let frame = ServerFrame::Error(ErrorData::new(&bad.refusal, bad.original_type.as_deref()));
+    fn a_refusal_names_the_frame_that_it_refused() {
+        let text = r#"{"type":"dance","id":"7"}"#;
+        let (refusal, original) = (ClientFrame::decode(text).unwrap_err(), Original::of(text));
+        let frame = ServerFrame::Error(ErrorData::new(&refusal, None).about(&original));
         let mut moment = Moment::new(Millis(1_761_937_200_000), [0; 16]);
         let value: Value = serde_json::from_str(&frame.encode(&mut moment)).unwrap();
         assert_eq!(value["type"], "error");
         assert_eq!(value["timestamp"], "2025-10-31T19:00:00.000Z");
         assert_eq!(
             value["data"],
-            json!({"code": "UNKNOWN_TYPE", "message": Reject::UnknownType.meaning(), "retry": false, "original_type": "dance"})
+            json!({"code": "UNKNOWN_TYPE", "message": Reject::UnknownType.meaning(), "retry": false,
+                "original_type": "dance", "original_id": "7"})
         );
     }
 

@@ -23,7 +23,6 @@ struct Words<'a> {
 impl<S: Sql> Room<S> {
     /// Somebody says something. It is in the log before its sender hears so.
     pub(super) fn chat(&mut self, turn: &mut Turn, conn: ConnId, chat: Chat) -> Result<(), StoreError> {
-        let id = chat.id.clone();
         match self.take_chat(turn, conn, chat) {
             Ok(Taken { id, seq, duplicate }) => {
                 let seq = seq.unwrap_or_default();
@@ -31,7 +30,7 @@ impl<S: Sql> Room<S> {
                 Ok(())
             }
             Err(Failure::Refused(refusal)) => {
-                self.refuse_named(turn, conn, &refusal, "chat", id.as_ref());
+                self.refuse(turn, conn, &refusal, Some("chat"));
                 Ok(())
             }
             Err(Failure::Broken(error)) => Err(error),

@@ -67,16 +67,28 @@ impl<S: Sql> Room<S> {
         self.tell(turn, [conn], &frame);
     }
 
-    pub(super) fn receive(&mut self, turn: &mut Turn, conn: ConnId, text: &str) -> Result<(), StoreError> {
-        if !self.allows(turn, conn, text.len())? {
-            return Ok(());
+    pub(super) fn receive(&mut self, turn: &mut Turn, conn: ConnId, text: String) -> Result<(), StoreError> {
+        let bytes = text.len();
+        turn.said = Some((conn, text));
+        if self.allows(turn, conn, bytes)? {
+            let frame = self.decode(turn.text());
+            self.heed(turn, conn, frame)?;
         }
-        if text.len() as u64 > self.limits().message_bytes {
-            self.refuse(turn, conn, &Reject::TooLarge.into(), None);
-            return Ok(());
+        turn.said = None;
+        Ok(())
+    }
+
+    fn decode(&self, text: &str) -> Result<ClientFrame, Refusal> {
+        match text.len() as u64 > self.limits().message_bytes {
+            true => Err(Reject::TooLarge.into()),
+            false => ClientFrame::decode(text),
         }
-        match ClientFrame::decode(text) {
-            Err(bad) => self.refuse(turn, conn, &bad.refusal, bad.original_type.as_deref()),
+    }
+
+    /// Does what a frame asks for, if it is one.
+    fn heed(&mut self, turn: &mut Turn, conn: ConnId, frame: Result<ClientFrame, Refusal>) -> Result<(), StoreError> {
+        match frame {
+            Err(refusal) => self.refuse(turn, conn, &refusal, None),
             Ok(ClientFrame::Ack(room, seq)) => self.acknowledge(turn, conn, room, seq),
             Ok(ClientFrame::Chat(chat)) => self.chat(turn, conn, chat)?,
             Ok(ClientFrame::ChatCancel(which)) => self.cancel(turn, conn, &which)?,
@@ -135,7 +147,7 @@ impl<S: Sql> Room<S> {
 
     /// Ends a connection, saying why.
     pub(super) fn end(&mut self, turn: &mut Turn, conn: ConnId, reject: Reject) -> Result<(), StoreError> {
-        self.refuse(turn, conn, &reject.into(), None);
+        self.tell(turn, [conn], &ServerFrame::Error(ErrorData::new(&reject.into(), None)));
         turn.close(conn, CloseCode::from(reject), reject.code());
         let farewell = if reject == Reject::Timeout { Farewell::Missing } else { Farewell::Said };
         let session = self.peers.get(&conn).map(|peer| peer.session.clone());
@@ -147,18 +159,17 @@ impl<S: Sql> Room<S> {
         self.tell(turn, [conn], &ServerFrame::Subscribed { topic: Topic::from(room), message, room, start });
     }
 
+    /// Refuses the frame that is being answered.
     pub(super) fn refuse(&self, turn: &mut Turn, conn: ConnId, refusal: &Refusal, original_type: Option<&str>) {
-        self.tell(turn, [conn], &ServerFrame::Error(ErrorData::new(refusal, original_type)));
+        let original = turn.original(conn);
+        self.tell(turn, [conn], &ServerFrame::Error(ErrorData::new(refusal, original_type).about(&original)));
     }
 
-    /// Refuses to let a connection hear a room.
+    /// Refuses to let a connection hear a room, whether it has just asked for that or some time ago.
     pub(super) fn refuse_room(&self, turn: &mut Turn, conn: ConnId, refusal: &Refusal, room: &RoomName) {
-        self.tell(turn, [conn], &ServerFrame::Error(ErrorData::new(refusal, Some("subscribe")).of_room(Some(room))));
-    }
-
-    /// Refuses a frame that has an id of its own.
-    pub(super) fn refuse_named(&self, turn: &mut Turn, conn: ConnId, refusal: &Refusal, kind: &str, id: Option<&Id>) {
-        self.tell(turn, [conn], &ServerFrame::Error(ErrorData::new(refusal, Some(kind)).of(id)));
+        let original = turn.original(conn).provided(|original| original.room.as_ref() == Some(room));
+        let error = ErrorData::new(refusal, Some("subscribe")).about(&original);
+        self.tell(turn, [conn], &ServerFrame::Error(error.of_room(Some(room))));
     }
 
     /// Sends to those of these connections that are still open.

@@ -258,7 +258,8 @@ impl<S: Sql> Room<S> {
         file: Option<&Id>,
         offset: Option<u64>,
     ) {
-        let error = ErrorData::new(refusal, original_type).of_file(file, offset);
+        let original = turn.original(conn).provided(|original| original.file.as_ref() == file);
+        let error = ErrorData::new(refusal, original_type).about(&original).of_file(file, offset);
         self.tell(turn, [conn], &ServerFrame::Error(error));
     }
 

@@ -269,6 +269,30 @@ fn only_so_many_questions_wait() {
 }
 
 #[test]
+fn what_is_refused_is_named_however_wrong_it_is() {
+    let mut world = world();
+    let ana = world.join(ROOM, "ana");
+    let large = "x".repeat(1 << 20);
+    for (frame, code, names) in [
+        (json!({"type": "chat", "id": "m1", "data": {"content": " "}}), "INVALID_FRAME", json!(["chat", "m1", null])),
+        (json!({"type": "chat", "id": "m2", "data": {"content": large}}), "TOO_LARGE", json!(["chat", "m2", null])),
+        (json!({"type": "dance", "id": "m3", "data": 7}), "UNKNOWN_TYPE", json!(["dance", "m3", null])),
+        (
+            json!({"type": "presence", "id": "m4", "data": {"state": 7}}),
+            "INVALID_FRAME",
+            json!(["presence", "m4", null]),
+        ),
+        (json!({"type": "chat_cancel", "data": {"reply_to": "m1"}}), "NOT_FOUND", json!(["chat_cancel", null, "m1"])),
+    ] {
+        world.send(ana, &frame);
+        let errors = told(&mut world, ana, &["error"]);
+        let [(_, data)] = &errors[..] else { panic!("{errors:?}") };
+        assert_eq!(data["code"], code);
+        assert_eq!(json!([data["original_type"], data["original_id"], data["reply_to"]]), names);
+    }
+}
+
+#[test]
 fn nobody_chats_where_no_chat_is() {
     let mut world = world();
     for room in ["investigation:1", "analysis:1", "user:ana"] {

@@ -243,10 +243,11 @@ fn who_sends_too_fast_is_told_how_long_to_wait_and_then_heard_again() {
     world.frames(ana);
     (0..3).for_each(|_| world.send(ana, &json!({"type": "ping", "data": {}})));
     assert_eq!(data(&mut world, ana, "pong").len(), 3);
-    world.send(ana, &json!({"type": "ping", "data": {}}));
+    world.send(ana, &json!({"type": "ping", "data": {}, "id": "p-1"}));
     let refused = data(&mut world, ana, "error");
     assert_eq!((&refused[0]["code"], &refused[0]["retry_after_ms"]), (&json!("RATE_LIMIT"), &json!(100)));
     assert_eq!(refused[0]["retry"], true);
+    assert_eq!((&refused[0]["original_type"], &refused[0]["original_id"]), (&json!("ping"), &json!("p-1")));
     world.pass(100);
     world.send(ana, &json!({"type": "ping", "data": {}}));
     assert_eq!(data(&mut world, ana, "pong").len(), 1);
@@ -259,7 +260,10 @@ fn who_does_not_stop_is_closed_and_binary_counts_as_text_does() {
     let (ana, bea) = (world.connect("ana"), world.connect("bea"));
     (0..6).for_each(|_| world.send(ana, &json!({"type": "pong"})));
     (0..6).for_each(|_| world.send_binary(bea));
-    assert_eq!(errors(&mut world, ana), ["RATE_LIMIT"; 4]);
+    let (told, pong) = (data(&mut world, ana, "error"), json!("pong"));
+    let [refused @ .., end] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((refused.len(), &end["code"], &end["original_type"]), (3, &json!("RATE_LIMIT"), &Value::Null));
+    assert!(refused.iter().all(|error| error["code"] == "RATE_LIMIT" && error["original_type"] == pong));
     assert_eq!(errors(&mut world, bea)[..2], ["BINARY_NOT_SUPPORTED", "RATE_LIMIT"]);
     for conn in [ana, bea] {
         assert_eq!(world.closed(conn), Some(CloseCode::PolicyViolation));

@@ -9,23 +9,26 @@ use cidadao_realtime::files::Offer;
 use cidadao_realtime::files::download::{self, Conditions, Held};
 use cidadao_realtime::files::sniff::{Inspection, Kind};
 use cidadao_realtime::gate::{Request, admit};
-use cidadao_realtime::id::RoomName;
+use cidadao_realtime::id::{Id, RoomName};
 use cidadao_realtime::limits::Limits;
 use cidadao_realtime::link::Call;
 use cidadao_realtime::message::Draft;
 use cidadao_realtime::moment::{Millis, Moment};
 use cidadao_realtime::origin::Origins;
-use cidadao_realtime::protocol::{ClientFrame, Part};
+use cidadao_realtime::protocol::{ClientFrame, Original, Part};
 use cidadao_realtime::query::Query;
 use cidadao_realtime::room::Ask;
 use cidadao_realtime::route::Route;
 use cidadao_realtime::session::Session;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::tokens::{NEVER, SECRET, signed};
 
 /// What makes sense, to be mangled into what does not.
-const SEEDS: [&str; 22] = [
+const SEEDS: [&str; 25] = [
+    r#"{"type":"chat","id":"m","data":{"content":"Quanto?","ask":true}}"#,
+    r#"{"type":"chat_cancel","id":"c","data":{"message_id":"m"}}"#,
+    r#"{"type":"upload_abort","id":"a","data":{"file_id":"f"}}"#,
     r#"{"type":"upload","id":"f","data":{"name":"nota.pdf","size":7,"content_type":"text/csv","sha256":"00"}}"#,
     "bytes=0-99,-5",
     "PK\x03\x04..........................[Content_Types].xmlPK\x03\x04..........................word/",
@@ -140,4 +143,24 @@ fn nothing_that_comes_from_outside_panics() {
     for _ in 0..inputs {
         feed(&chance.input(&seeds), &config, &keys, &limits);
     }
+}
+
+/// What a refusal is to name of a frame's own `id`, as another reader of JSON has it.
+fn id_of(text: &str) -> Option<Id> {
+    let frame: Value = serde_json::from_str(text).ok()?;
+    frame.as_object()?.get("id")?.as_str()?.parse().ok()
+}
+
+#[test]
+fn a_refusal_names_the_id_of_whatever_is_an_object_and_has_one() {
+    let seeds: Vec<Vec<u8>> = SEEDS.iter().map(|seed| seed.as_bytes().to_vec()).collect();
+    let (mut chance, mut refused) = (Chance(0x1d), 0);
+    for _ in 0..50_000 {
+        let input = chance.input(&seeds);
+        let text = String::from_utf8_lossy(&input);
+        let (id, original) = (id_of(&text), Original::of(&text));
+        assert!(id.is_none() || original.id == id, "{text}");
+        refused += usize::from(id.is_some() && ClientFrame::decode(&text).is_err());
+    }
+    assert!(refused > 100, "{refused}");
 }

@@ -35,6 +35,7 @@ mod contract;
 mod crash;
 mod deletion;
 mod documents;
+mod every_chunk;
 mod files;
 mod following;
 mod fuzz;

@@ -10,9 +10,9 @@ use cidadao_realtime::grants::{self, Grants};
 use cidadao_realtime::id::{Id, RoomName};
 use cidadao_realtime::limits::Limits;
 use cidadao_realtime::message::Draft;
-use cidadao_realtime::protocol::{AUTO_RESPONSE, Announcement, ClientFrame, Which, error_body};
+use cidadao_realtime::protocol::{AUTO_RESPONSE, Announcement, ClientFrame, Original, Which, error_body};
 use cidadao_realtime::route::Route;
-use serde_json::{Value, from_value, json};
+use serde_json::{Map, Value, from_value, json};
 
 use crate::support::chats;
 use crate::support::frames::{batch, encode, moment, parsed, published, refusal};
@@ -51,14 +51,19 @@ fn the_codes_are_those_there_are() {
 fn frames_of_clients_are_accepted_or_refused() {
     replay("client-frames", "cases", &["frame"], |case| match ClientFrame::decode(text(case, "frame")) {
         Ok(frame) => json!({"accepted": told(&frame)}),
-        Err(bad) => {
-            let mut verdict = refused(&bad.refusal);
-            if let Some(original_type) = bad.original_type {
-                verdict["refused"]["original_type"] = original_type.into();
-            }
+        Err(refusal) => {
+            let mut verdict = refused(&refusal);
+            verdict["refused"].as_object_mut().unwrap().extend(names(&Original::of(text(case, "frame"))));
             verdict
         }
     });
+}
+
+/// What a refusal names of a frame.
+fn names(Original { kind, id, file, room, answer, question }: &Original) -> Map<String, Value> {
+    let all = json!({"original_type": kind, "original_id": id, "file_id": file, "room": room.as_ref().map(ToString::to_string),
+        "message_id": answer, "reply_to": question});
+    all.as_object().unwrap().clone().into_iter().filter(|(_, name)| !name.is_null()).collect()
 }
 
 /// The first word of a value's `Debug`: the name of its variant.

@@ -10,7 +10,7 @@ use cidadao_realtime::limits::Limits;
 use cidadao_realtime::message::Draft;
 use cidadao_realtime::moment::{Millis, Moment};
 use cidadao_realtime::presence::{Crowd, News};
-use cidadao_realtime::protocol::{ErrorData, ServerFrame, Start, Topic};
+use cidadao_realtime::protocol::{ErrorData, Original, ServerFrame, Start, Topic};
 use cidadao_realtime::session::ConnectionType;
 use serde_json::{Value, from_value, json};
 
@@ -172,10 +172,16 @@ fn start(data: &Value) -> Start {
 fn error(data: &Value, moment: &mut Moment) -> String {
     let refusal = refusal(data);
     let named = |field: &str| data[field].as_str().map(|id| id.parse::<Id>().unwrap());
-    let (file, original) = (named("file_id"), named("original_id"));
-    let room = data["room"].as_str().map(|room| room.parse::<RoomName>().unwrap());
-    let error = ErrorData::new(&refusal, data["original_type"].as_str()).of(original.as_ref()).of_room(room.as_ref());
-    ServerFrame::Error(error.of_file(file.as_ref(), data["offset"].as_u64())).encode(moment)
+    let original = Original {
+        kind: data["original_type"].as_str().map(str::to_owned),
+        id: named("original_id"),
+        file: named("file_id"),
+        room: data["room"].as_str().map(|room| room.parse::<RoomName>().unwrap()),
+        answer: named("message_id"),
+        question: named("reply_to"),
+    };
+    let error = ErrorData::new(&refusal, None).of_file(None, data["offset"].as_u64());
+    ServerFrame::Error(error.about(&original)).encode(moment)
 }
 
 /// A refusal with that code, and with a sentence and a time to wait if there are any.
