@@ -9,7 +9,16 @@ import { newId } from "./id.ts";
 import type { Cursor } from "./messages.ts";
 import { isId } from "./protocol.ts";
 import { whenReady } from "./ready.ts";
-import type { Answer, Chat, ConnectionState, Presence, SendOptions, UploadedFile, UploadOptions } from "./types.ts";
+import type {
+  Answer,
+  Chat,
+  ConnectionState,
+  Presence,
+  SendOptions,
+  Unsubscribe,
+  UploadedFile,
+  UploadOptions,
+} from "./types.ts";
 
 export class ChatHandle extends Handle implements Chat {
   readonly #shared: SharedChat;
@@ -81,8 +90,18 @@ export class ChatHandle extends Handle implements Chat {
     return startUpload(this.#shared, file, options, options.id ?? newId());
   }
 
-  protected release(): void {
-    this.#shared.release(this);
+  override close(): void {
+    if (!this.isClosed) this.#shared.release(this);
+    super.close();
+  }
+
+  protected get error(): undefined {
+    return undefined;
+  }
+
+  /** The end of a loop does not give a chat back: what was sent in it may be on its way. */
+  protected take(): Unsubscribe {
+    return () => {};
   }
 
   #demandOpen(): void {

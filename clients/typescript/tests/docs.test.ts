@@ -40,7 +40,7 @@ test("it has comments and declarations, and nothing that is private", () => {
   const text = page("index.md");
   assert.match(
     text,
-    /## Room\n\nA room that is heard over the general connection, until `close\(\)`.\n\n```ts\ninterface Room /,
+    /## Room\n\nA room that is heard over the general connection, until `close\(\)`. .*?\n\n```ts\ninterface Room /s,
   );
   assert.match(text, /type ConnectionState =.*status: "idle".*status: "stopped";\n.*?;\n```/s);
   assert.match(page("react.md"), /function useChat\(sessionId: string, .*\): .*;\n```/);

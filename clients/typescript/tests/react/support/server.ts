@@ -13,6 +13,8 @@ export class FakeServer {
   isUp = true;
   /** Whether the log still has what those missed who come back. */
   recovers = true;
+  /** Rooms that no token opens. */
+  readonly refused: Set<string> = new Set();
   #seqs = new Map<string, number>();
   readonly #logs = new Map<string, Fields[]>();
   #ids = 0;
@@ -171,8 +173,17 @@ class FakeSocket implements SocketLike {
       const room = investigation_id ? `investigation:${investigation_id}` : `analysis:${analysis_id}`;
       const named = { ...(investigation_id ? { investigation_id } : { analysis_id }), message: "" };
       const since = (data as Fields).since as number | undefined;
+      if (this.#server.refused.has(room)) {
+        const refusal = { code: "FORBIDDEN", message: "No.", retry: false, original_type: "subscribe", room };
+        this.receive(this.#server.frame("error", refusal));
+        return;
+      }
       this.receive(this.#server.frame("subscribed", { ...named, ...this.#server.place(room, since) }));
       if (since !== undefined && this.#server.recovers) this.#replay(room, since);
+    }
+    if (type === "unsubscribe") {
+      const room = investigation_id ? `investigation:${investigation_id}` : `analysis:${analysis_id}`;
+      this.receive(this.#server.frame("unsubscribed", { room }));
     }
     if (type === "chat") {
       const room = `chat:${this.path.split("/").at(-1)}`;
