@@ -71,7 +71,10 @@ export abstract class LogStore<S, L extends Kept, O extends Observer> extends St
     for (const observer of [...this.#observers]) observer().onReset?.(reset);
   }
 
+  /** Shows the message that was kept, and hands it on. What no log has is never among what was missed. */
   protected tell(message: Message): void {
+    if (message.seq === undefined) this.changed();
+    else this.added();
     for (const observer of [...this.#observers]) observer().onMessage?.(message);
   }
 

@@ -12,6 +12,10 @@ const ROOM = "investigation:inv-1";
 const numbers = (messages: readonly Message[]) => messages.map(({ data }) => (data as { n: number }).n);
 const items = (count: number, from = 1) => Array.from({ length: count }, (_, index) => ({ n: from + index }));
 
+/** How many messages were shown, change by change. */
+const sizes = ({ seen }: Probe<{ messages: readonly Message[] }>) =>
+  seen.map(({ messages }) => messages.length).filter((size, index, all) => size !== all[index - 1]);
+
 describe("useRoom", () => {
   it("opens one socket and one subscription when StrictMode mounts twice", async () => {
     const server = new FakeServer();
@@ -23,21 +27,28 @@ describe("useRoom", () => {
     assert.equal(server.heard("unsubscribe").length, 0);
   });
 
-  it("shows a replay of 1,000 messages, page by page, in one commit", async ({ mock }) => {
+  it("shows a replay of 1,000 messages, page by page, in one commit", async () => {
     const server = new FakeServer();
     const probe = new Probe(() => useRoom("investigation", "inv-1", { limit: 1_000 }));
     await using _page = await Page.show(provided(server, probe.element()));
     await until(() => probe.now.status === "live", "the room is live");
-    const before = probe.seen.length;
-    const messages = server.make(ROOM, "news", items(1_000));
-    mock.timers.enable({ apis: ["setTimeout"] });
-    for (let page = 0; page < 1_000; page += 100) {
-      await act(async () => server.batch(messages.slice(page, page + 100)));
-    }
-    await act(async () => mock.timers.tick(16));
-    mock.timers.reset();
-    assert.deepEqual(numbers(probe.now.messages), numbers(messages as never));
-    assert.equal(probe.seen.length, before + 1);
+    server.drop();
+    const missed = server.make(ROOM, "news", items(1_000));
+    await until(() => probe.now.messages.length === 1_000, "all are shown");
+    assert.deepEqual(numbers(probe.now.messages), numbers(missed as never));
+    assert.deepEqual(sizes(probe), [0, 1_000]);
+  });
+
+  it("shows something of a replay that does not end", async () => {
+    const server = new FakeServer();
+    const probe = new Probe(() => useRoom("investigation", "inv-1"));
+    await using _page = await Page.show(provided(server, probe.element()));
+    await until(() => probe.now.status === "live", "the room is live");
+    let n = 0;
+    const more = setInterval(() => server.publish(ROOM, "news", { n: ++n }), 5);
+    await until(() => probe.now.messages.length > 1, "some are shown");
+    clearInterval(more);
+    await until(() => probe.now.messages.length === n, "all are shown");
   });
 
   it("keeps as many messages as it is told, and the newest", async () => {
@@ -237,6 +248,18 @@ describe("useConnection", () => {
 });
 
 describe("useNotifications", () => {
+  it("shows what was missed in one commit", async () => {
+    const server = new FakeServer();
+    const probe = new Probe(() => ({ ...useNotifications({ limit: 1_000 }), connection: useConnection() }));
+    await using _page = await Page.show(provided(server, probe.element()));
+    await until(() => probe.now.connection.isConnected, "it is connected");
+    server.drop();
+    server.make("user:ana", "report_ready", items(1_000));
+    await until(() => probe.now.notifications.length === 1_000, "all are shown");
+    const shown = probe.seen.map(({ notifications }) => notifications.length);
+    assert.deepEqual([...new Set(shown)], [0, 1_000]);
+  });
+
   it("shows what is for the user and for everybody, and not what is of rooms", async () => {
     const server = new FakeServer();
     const probe = new Probe(() => ({ ...useNotifications({ limit: 2 }), room: useRoom("investigation", "inv-1") }));
