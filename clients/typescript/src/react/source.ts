@@ -36,9 +36,17 @@ abstract class Sharing implements Source {
 
 /** A client of somebody else, who closes it too. */
 export class Borrowed extends Sharing {
+  static readonly #all = new WeakMap<Client, Borrowed>();
   readonly #client: Client;
 
-  constructor(client: Client) {
+  /** The same for all providers of a client: what is said below one is shown below the others. */
+  static of(client: Client): Borrowed {
+    const borrowed = Borrowed.#all.get(client) ?? new Borrowed(client);
+    Borrowed.#all.set(client, borrowed);
+    return borrowed;
+  }
+
+  private constructor(client: Client) {
     super();
     this.#client = client;
   }

@@ -3,7 +3,14 @@ import { describe, it } from "node:test";
 import { createElement } from "react";
 import { renderToString } from "react-dom/server";
 import { createClient, type Message } from "../../src/index.ts";
-import { RealtimeProvider, useConnection, useInvestigation, useNotifications, useRoom } from "../../src/react/index.ts";
+import {
+  RealtimeProvider,
+  useChat,
+  useConnection,
+  useInvestigation,
+  useNotifications,
+  useRoom,
+} from "../../src/react/index.ts";
 import { act, Page, strict, until } from "./support/page.ts";
 import { options, Probe, provided } from "./support/probe.ts";
 import { FakeServer } from "./support/server.ts";
@@ -157,6 +164,32 @@ describe("useRoom", () => {
     await page.show(strict(provided(server, probe.element({ name: "new" }))));
     await act(async () => server.publish(ROOM, "news", { n: 2 }));
     assert.deepEqual(told, ["old 1", "new 2"]);
+  });
+
+  it("tells every component of a message, whatever another one throws", async ({ mock }) => {
+    const server = new FakeServer();
+    const thrown: unknown[] = [];
+    const told: string[] = [];
+    const first = new Probe(() =>
+      useRoom("investigation", "inv-1", {
+        onMessage: () => {
+          throw new Error("mine");
+        },
+      }),
+    );
+    const second = new Probe(() => useRoom("investigation", "inv-1", { onMessage: ({ type }) => told.push(type) }));
+    await using _page = await Page.show(provided(server, first.element(), second.element()));
+    await until(() => second.now.status === "live", "the room is live");
+    const later = mock.method(globalThis, "queueMicrotask", (task: () => void) => {
+      try {
+        task();
+      } catch (error) {
+        thrown.push(String(error));
+      }
+    });
+    server.publish(ROOM, "news", { n: 1 });
+    later.mock.restore();
+    assert.deepEqual([told, thrown], [["news"], ["Error: mine"]]);
   });
 
   it("loads the history once it is live, before what comes, each message once", async () => {
@@ -336,6 +369,35 @@ describe("RealtimeProvider", () => {
     await page.leave();
     await until(() => server.heard("unsubscribe").length === 1, "the room is given back");
     assert.equal(client.state.status, "connected");
+  });
+
+  it("shares what it shows with other providers of the same client", async () => {
+    const server = new FakeServer();
+    await using client = createClient(options(server));
+    const [one, two] = [new Probe(() => useChat("s-1")), new Probe(() => useChat("s-1"))];
+    const provider = (probe: Probe<unknown>, key: string) =>
+      createElement(RealtimeProvider, { client, key }, probe.element());
+    await using _page = await Page.show([provider(one, "one"), provider(two, "two")]);
+    await until(() => one.now.connection.status === "connected", "it is connected");
+    await act(async () => {
+      one.now.send("Olá", { ask: false });
+    });
+    await until(() => two.now.messages.length === 1, "what is said below one is shown below the other");
+    assert.equal(server.sockets.length, 1);
+  });
+
+  it("leaves no connection behind when it is used after it was unmounted", async () => {
+    const server = new FakeServer();
+    const probe = new Probe(() => ({ ...useConnection(), chat: useChat("s-1") }));
+    const page = await Page.show(provided(server, probe.element()));
+    await until(() => probe.now.chat.connection.status === "connected", "it is connected");
+    await page.leave();
+    await until(() => server.open.length === 0, "all is closed");
+    probe.now.connect();
+    probe.now.chat.send("Olá", { ask: false });
+    await until(() => server.open.length === 2, "it is connected once more");
+    await until(() => server.open.length === 0, "all is closed again");
+    assert.equal(server.heard("chat").length, 1);
   });
 
   it("says what is missing when a hook has no provider", () => {
