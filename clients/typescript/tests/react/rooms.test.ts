@@ -58,6 +58,21 @@ describe("useRoom", () => {
     await until(() => probe.now.messages.length === n, "all are shown");
   });
 
+  it("shows a replay of many seconds now and then, and not frame by frame", async () => {
+    const server = new FakeServer();
+    const probe = new Probe(() => useRoom("investigation", "inv-1"));
+    await using _page = await Page.show(provided(server, probe.element()));
+    await until(() => probe.now.status === "live", "the room is live");
+    const before = probe.seen.length;
+    const more = setInterval(() => server.publish(ROOM, "news", ...items(100)), 5);
+    await until(() => probe.seen.length > before, "some are shown");
+    const shown = server.seq(ROOM);
+    await until(() => probe.seen.length > before + 2, "more are shown");
+    clearInterval(more);
+    const pages = (server.seq(ROOM) - shown) / 100;
+    assert.ok(pages > 15, `${pages} pages in two commits`);
+  });
+
   it("keeps as many messages as it is told, and the newest", async () => {
     const server = new FakeServer();
     const probe = new Probe(() => useRoom("investigation", "inv-1", { limit: 3 }));
