@@ -2,14 +2,24 @@
 
 import type { SharedChat } from "./chat.ts";
 import { closed } from "./deferred.ts";
-import type { Emitter, Feed } from "./emitter.ts";
+import type { Emitter } from "./emitter.ts";
+import type { RealtimeError } from "./errors.ts";
 import { Handle } from "./handle.ts";
 import { newId } from "./id.ts";
-import type { Cursor, Message } from "./messages.ts";
+import type { Cursor } from "./messages.ts";
 import { roomName } from "./protocol.ts";
 import { whenReady } from "./ready.ts";
 import { stopOf } from "./state.ts";
-import type { Answer, Chat, ConnectionState, Presence, SendOptions, UploadedFile, UploadOptions } from "./types.ts";
+import type {
+  Answer,
+  Chat,
+  ConnectionState,
+  Presence,
+  SendOptions,
+  Unsubscribe,
+  UploadedFile,
+  UploadOptions,
+} from "./types.ts";
 
 export class ChatHandle extends Handle implements Chat {
   readonly #shared: SharedChat;
@@ -82,16 +92,21 @@ export class ChatHandle extends Handle implements Chat {
     return startUpload(this.#shared, file, options, options.id ?? newId());
   }
 
-  override [Symbol.asyncIterator](): Feed<Message> {
-    const feed = super[Symbol.asyncIterator]();
-    const stop = stopOf(this.state);
-    if (stop) feed.end(stop);
-    return feed;
-  }
-
-  protected release(): void {
+  override close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
     this.emit("@status", "closed");
     this.#shared.release(this);
+    super.close();
+  }
+
+  protected get error(): RealtimeError | undefined {
+    return stopOf(this.state);
+  }
+
+  /** The end of a loop does not give a chat back: what was sent in it may be on its way. */
+  protected take(): Unsubscribe {
+    return () => {};
   }
 
   #demandOpen(): void {

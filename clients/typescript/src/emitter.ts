@@ -55,7 +55,8 @@ export function call(listener: Listener, event: unknown): void {
 /** A line between events and a loop that takes them one by one. */
 export class Feed<T> implements AsyncIterableIterator<T> {
   readonly #waiting: T[] = [];
-  readonly #takers: Array<{ resolve: (result: IteratorResult<T>) => void; reject: (error: Error) => void }> = [];
+  /** Wake those who wait for more. */
+  readonly #takers: Array<() => void> = [];
   readonly #leave: () => void;
   #error: Error | undefined;
   #isOver = false;
@@ -67,11 +68,10 @@ export class Feed<T> implements AsyncIterableIterator<T> {
 
   push(value: T): void {
     if (this.#isOver) return;
-    const taker = this.#takers.shift();
-    if (taker) taker.resolve({ value, done: false });
-    else if (this.#waiting.push(value) > MAX_WAITING) {
+    if (this.#waiting.push(value) > MAX_WAITING) {
       this.end(new RealtimeError({ code: "SLOW_CONSUMER", message: "10,000 messages behind." }));
     }
+    this.#wake();
   }
 
   /** What waits is still handed out; then the loop ends, or throws. */
@@ -80,15 +80,12 @@ export class Feed<T> implements AsyncIterableIterator<T> {
     this.#isOver = true;
     this.#error = error;
     this.#leave?.();
-    for (const { resolve, reject } of this.#takers.splice(0)) {
-      if (error) reject(error);
-      else resolve({ value: undefined, done: true });
-    }
+    this.#wake();
   }
 
   async next(): Promise<IteratorResult<T>> {
-    if (this.#waiting.length > 0) return { value: this.#waiting.shift() as T, done: false };
-    if (!this.#isOver) return new Promise((resolve, reject) => this.#takers.push({ resolve, reject }));
+    while (!this.#isOver && !this.#waiting.length) await new Promise<void>((resolve) => this.#takers.push(resolve));
+    if (this.#waiting.length) return { value: this.#waiting.shift() as T, done: false };
     if (this.#error) throw this.#error;
     return { value: undefined, done: true };
   }
@@ -101,5 +98,9 @@ export class Feed<T> implements AsyncIterableIterator<T> {
 
   [Symbol.asyncIterator](): this {
     return this;
+  }
+
+  #wake(): void {
+    for (const wake of this.#takers.splice(0)) wake();
   }
 }

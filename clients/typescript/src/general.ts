@@ -7,7 +7,7 @@ import { Emitter } from "./emitter.ts";
 import { RealtimeError } from "./errors.ts";
 import { isCursor, refusalOf, roomName } from "./protocol.ts";
 import { whenReady } from "./ready.ts";
-import { SharedRoom } from "./room.ts";
+import { RoomHandle, SharedRoom } from "./room.ts";
 import type { ClientOptions, ConnectionState, CoreClient, Room, RoomKind, RoomOptions, Unsubscribe } from "./types.ts";
 
 export class GeneralClient implements CoreClient {
@@ -52,14 +52,14 @@ export class GeneralClient implements CoreClient {
   }
 
   room(kind: RoomKind, id: string, { since }: RoomOptions = {}): Room {
-    if (this.isClosed) throw closed();
     const name = roomName(kind, id);
     if (since && !isCursor(since)) throw new RealtimeError({ code: "INVALID_CURSOR", message: "No cursor." });
-    const shared = this.#rooms.get(name) ?? new SharedRoom(name, this.#connection, () => this.#rooms.delete(name));
-    this.#rooms.set(name, shared);
-    const room = shared.open(since);
+    const share = () => {
+      if (this.isClosed) throw closed();
+      return this.#rooms.get(name) ?? new SharedRoom(name, this.#connection, this.#rooms);
+    };
     this.#autoConnect();
-    return room;
+    return new RoomHandle(share, since);
   }
 
   investigation(id: string, options?: RoomOptions): Room {
@@ -72,7 +72,7 @@ export class GeneralClient implements CoreClient {
 
   async close(): Promise<void> {
     this.isClosed = true;
-    for (const room of [...this.#rooms.values()]) room.each((each) => each.close());
+    for (const room of this.#rooms.values()) room.each((each) => each.close());
     this.#connection.close();
     this.#emitter.emit("@status", "closed");
     this.#emitter.clear();
@@ -99,8 +99,9 @@ export class GeneralClient implements CoreClient {
       this.#rooms.get(effect.room)?.changed(effect.status, effect.error);
     } else if (effect.type === "reset") {
       const { room, cursor } = effect;
-      this.#emitter.emit("@reset", { room, cursor });
-      this.#rooms.get(room)?.each((each) => each.reset({ room, cursor }));
+      const reset = { room, cursor };
+      this.#emitter.emit("@reset", reset);
+      this.#rooms.get(room)?.each((each) => each.reset(reset));
     } else if (effect.type === "control" && effect.frame.type === "error") {
       this.#emitter.emit("@error", new RealtimeError(refusalOf(effect.frame.data)));
     }

@@ -7,13 +7,21 @@ import type { Unsubscribe } from "./types.ts";
 
 export abstract class Handle {
   protected readonly emitter: Emitter = new Emitter();
+  /** Gives back what it holds, while it does: what only loops use is given back with the last of them. */
+  protected release: Unsubscribe | undefined;
+  /** Then only `close()` gives it back. */
+  #isKept = false;
   protected isClosed = false;
   readonly #feeds = new Set<Feed<Message>>();
 
-  /** Gives back what it holds. */
-  protected abstract release(): void;
+  /** Why there is nothing to hear, and never will be. */
+  protected abstract get error(): RealtimeError | undefined;
+  /** Takes its part of what is shared, and returns what gives that back. */
+  protected abstract take(): Unsubscribe;
 
   on(name: string, listener: (event: never) => void): Unsubscribe {
+    this.#isKept = true;
+    this.#hold();
     return this.emitter.on(name, listener);
   }
 
@@ -32,9 +40,8 @@ export abstract class Handle {
   }
 
   close(): void {
-    if (this.isClosed) return;
     this.isClosed = true;
-    this.release();
+    this.#letGo();
     this.endLoops();
     this.emitter.clear();
   }
@@ -44,11 +51,25 @@ export abstract class Handle {
   }
 
   [Symbol.asyncIterator](): Feed<Message> {
+    this.#hold();
     const feed = new Feed<Message>((each) => {
       this.#feeds.add(each);
-      return () => this.#feeds.delete(each);
+      return () => {
+        this.#feeds.delete(each);
+        if (!this.#isKept && !this.#feeds.size) this.#letGo();
+      };
     });
-    if (this.isClosed) feed.end();
+    if (this.isClosed || this.error) feed.end(this.error);
     return feed;
+  }
+
+  #hold(): void {
+    if (!this.isClosed) this.release ??= this.take();
+  }
+
+  #letGo(): void {
+    const { release } = this;
+    this.release = undefined;
+    release?.();
   }
 }

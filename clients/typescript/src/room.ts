@@ -2,14 +2,13 @@
 
 import type { Connection } from "./connection.ts";
 import { closed } from "./deferred.ts";
-import type { Feed } from "./emitter.ts";
 import type { RealtimeError } from "./errors.ts";
 import { Handle } from "./handle.ts";
 import type { Cursor, Message } from "./messages.ts";
 import { waitFor } from "./ready.ts";
 import { stopOf } from "./state.ts";
 import { NEVER } from "./time.ts";
-import type { ConnectionState, Reset, Room, RoomStatus } from "./types.ts";
+import type { ConnectionState, Reset, Room, RoomStatus, Unsubscribe } from "./types.ts";
 
 export class SharedRoom {
   readonly name: string;
@@ -17,25 +16,26 @@ export class SharedRoom {
   error: RealtimeError | undefined;
   readonly connection: Connection;
   readonly #handles = new Set<RoomHandle>();
-  readonly #forget: () => void;
+  readonly #rooms: Map<string, SharedRoom>;
 
-  constructor(name: string, connection: Connection, forget: () => void) {
+  /** One of `rooms`, until the last handle has let go. */
+  constructor(name: string, connection: Connection, rooms: Map<string, SharedRoom>) {
     this.name = name;
     this.connection = connection;
-    this.#forget = forget;
+    this.#rooms = rooms.set(name, this);
   }
 
-  open(since: Cursor | undefined): RoomHandle {
-    const handle = new RoomHandle(this, since);
+  /** Hears it for this handle too, until what it returns is called. */
+  open(handle: RoomHandle, since: Cursor | undefined): Unsubscribe {
     this.#handles.add(handle);
     this.connection.subscribe(this.name, since, () => this.#handles.has(handle));
-    return handle;
-  }
-
-  release(handle: RoomHandle): void {
-    if (!this.#handles.delete(handle) || this.#handles.size > 0) return;
-    this.connection.feed({ type: "unsubscribe", room: this.name });
-    this.#forget();
+    return () => {
+      handle.emit("@status", "closed");
+      this.#handles.delete(handle);
+      if (this.#handles.size) return;
+      this.connection.feed({ type: "unsubscribe", room: this.name });
+      this.#rooms.delete(this.name);
+    };
   }
 
   changed(status: RoomStatus, error: RealtimeError | undefined): void {
@@ -50,14 +50,16 @@ export class SharedRoom {
 }
 
 export class RoomHandle extends Handle implements Room {
-  readonly #shared: SharedRoom;
+  readonly #share: () => SharedRoom;
+  #shared!: SharedRoom;
   /** Everything up to here was handed out, or was before its time: another handle may have asked for it again. */
-  #last: number;
+  #last = 0;
 
-  constructor(shared: SharedRoom, since: Cursor | undefined) {
+  /** `share` gives what handles of the room have in common now. */
+  constructor(share: () => SharedRoom, since: Cursor | undefined) {
     super();
-    this.#shared = shared;
-    this.#last = since?.seq ?? shared.connection.cursor(shared.name)?.seq ?? 0;
+    this.#share = share;
+    this.release = this.take(since);
   }
 
   get name(): string {
@@ -65,29 +67,22 @@ export class RoomHandle extends Handle implements Room {
   }
 
   get status(): RoomStatus {
-    return this.isClosed ? "closed" : this.#shared.status;
+    return this.release ? this.#shared.status : "closed";
   }
 
   get cursor(): Cursor | undefined {
     return this.#shared.connection.cursor(this.name);
   }
 
+  protected get error(): RealtimeError | undefined {
+    return stopOf(this.#shared.connection.state) ?? this.#shared.error;
+  }
+
   get ready(): Promise<void> {
     return waitFor(this.emitter, () => {
-      if (this.isClosed) return closed();
-      return this.#end ?? this.status === "live";
+      if (!this.release) return closed();
+      return this.error ?? this.status === "live";
     });
-  }
-
-  override [Symbol.asyncIterator](): Feed<Message> {
-    const feed = super[Symbol.asyncIterator]();
-    if (this.#end) feed.end(this.#end);
-    return feed;
-  }
-
-  /** Why nothing comes. */
-  get #end(): RealtimeError | undefined {
-    return stopOf(this.#shared.connection.state) ?? this.#shared.error;
   }
 
   override publish(message: Message): void {
@@ -116,8 +111,9 @@ export class RoomHandle extends Handle implements Room {
     if (state.status === "stopped") this.endLoops(state.reason);
   }
 
-  protected release(): void {
-    this.emit("@status", "closed");
-    this.#shared.release(this);
+  protected take(since?: Cursor): Unsubscribe {
+    this.#shared = this.#share();
+    this.#last = since?.seq ?? this.cursor?.seq ?? 0;
+    return this.#shared.open(this, since);
   }
 }

@@ -71,7 +71,8 @@ export class Subscriptions {
     };
     this.#rooms.set(room, each);
     each.releaseAt = NEVER;
-    if (cursor && each.position.rewind(cursor)) mark(each, "pending", now);
+    // Whoever wants what was refused is told why, or that it is open by now.
+    if ((cursor && each.position.rewind(cursor)) || each.status === "refused") mark(each, "pending", now);
     return known ? [{ room, status: each.status }] : [];
   }
 

@@ -50,7 +50,10 @@ export interface Listenable<Own> {
   on<N extends string>(name: N, listener: (message: MessageOf<N>) => void): Unsubscribe;
 }
 
-/** A room that is heard over the general connection, until `close()`. */
+/**
+ * A room that is heard over the general connection, until `close()`. If nobody has listened with `on`, the end of its
+ * last `for await` loop gives it back too; another loop or listener takes it again, and hears what comes from then on.
+ */
 export interface Room extends Listenable<OwnEvents & { "@status": RoomStatus }>, AsyncIterable<Message>, Disposable {
   /** `investigation:inv-123` */
   readonly name: string;

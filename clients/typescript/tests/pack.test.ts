@@ -31,6 +31,48 @@ if ("chat" in createCore({ url: "http://127.0.0.1:9", getToken: () => null })) t
 if (typeof indexedDbCursors().get !== "function") throw new Error("no store");
 `;
 
+/** All that a page imports, and hooks rendered as on a server. */
+const PAGE = `
+import { createElement } from "react";
+import { renderToString } from "react-dom/server";
+import * as hooks from "@cidadao/realtime/react";
+import { createTabsClient } from "@cidadao/realtime/tabs";
+
+function App() {
+  const { status } = hooks.useConnection();
+  const { messages } = hooks.useChat("s-1");
+  hooks.useInvestigation("inv-1");
+  hooks.useNotifications();
+  return createElement("p", null, status + " " + messages.length);
+}
+
+const client = createTabsClient({ url: "http://127.0.0.1:9", getToken: () => null, group: "ana" });
+console.log(renderToString(createElement(hooks.RealtimeProvider, { client }, createElement(App))));
+const error = await client.ready().catch((error) => error);
+if (error.code !== "NO_TOKEN") throw error;
+await client.close();
+`;
+
+const PAGE_TYPES = `
+import { createClient as createCore } from "@cidadao/realtime/core";
+import { type ChatEntry, loadHistory, RealtimeProvider, useChat, useRoom } from "@cidadao/realtime/react";
+import { indexedDbCursors } from "@cidadao/realtime/storage/indexeddb";
+import { localStorageCursors } from "@cidadao/realtime/storage/local";
+import { createTabsClient } from "@cidadao/realtime/tabs";
+
+const server = { url: "https://a.example", getToken: async () => "token" };
+createCore({ ...server, storage: indexedDbCursors() }).investigation("1");
+const client = createTabsClient({ ...server, group: "ana", storage: localStorageCursors() });
+RealtimeProvider({ client, children: null });
+const entries: readonly ChatEntry[] = useChat("s", { history: () => loadHistory(server, "chat", "s") }).messages;
+const status: "pending" | "live" | "refused" | "closed" = useRoom("analysis", null, { limit: 1 }).status;
+// @ts-expect-error: tabs need a group
+createTabsClient(server);
+// @ts-expect-error: there is no such kind of room
+useRoom("chat", "s");
+[entries.length, status];
+`;
+
 const TYPES = `
 import { type Answer, createClient, type Message } from "@cidadao/realtime";
 
@@ -58,8 +100,13 @@ client.on("something_else", ({ data }) => data.field);
 end();
 `;
 
-test("the package installs without a network, runs, and has types", () => {
-  const [{ filename, files }] = JSON.parse(npm(["pack", "--json", "--pack-destination", folder], PACKAGE));
+/** A compiler and npm take their time where others work too. */
+const timeout = 300_000;
+
+test("the package installs without a network, runs, and has types", { timeout }, () => {
+  // As it is built: a build here would take dist/ away from the tests beside this one.
+  const pack = ["pack", "--ignore-scripts", "--json", "--pack-destination", folder];
+  const [{ filename, files }] = JSON.parse(npm(pack, PACKAGE));
   const names = files.map(({ path }: { path: string }) => path);
   assert.ok(names.includes("dist/index.js") && names.includes("dist/index.d.ts") && names.includes("README.md"));
   assert.deepEqual(
@@ -77,12 +124,29 @@ test("the package installs without a network, runs, and has types", () => {
   checkTypes();
 });
 
-function checkTypes(): void {
-  // Types of the platform only: the package may need no others.
-  mkdirSync(join(folder, "tools"), { recursive: true });
-  const compiler = dirname(require.resolve("typescript/package.json"));
-  symlinkSync(compiler, join(folder, "tools", "typescript"));
-  writeFileSync(join(folder, "types.ts"), TYPES);
+test("its hooks find the React that is beside it, and render", { timeout }, () => {
+  for (const name of ["react", "react-dom", "scheduler"]) link(name, join(folder, "node_modules", name));
+  writeFileSync(join(folder, "page.js"), PAGE);
+  assert.equal(run(process.execPath, ["page.js"], folder), "<p>idle 0</p>\n");
+});
+
+test("all of its entries have types, and no others are needed but React's", { timeout }, () => {
+  mkdirSync(join(folder, "node_modules/@types"), { recursive: true });
+  for (const name of ["@types/react", "csstype"]) link(name, join(folder, "node_modules", name));
+  compile("page.ts", PAGE_TYPES);
+});
+
+// Types of the platform only: the main entries may need no others.
+const checkTypes = () => compile("types.ts", TYPES);
+
+function compile(name: string, source: string): void {
+  writeFileSync(join(folder, name), source);
+  const tsc = join(dirname(require.resolve("typescript/package.json")), "bin/tsc");
   const options = ["--strict", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom"];
-  run(process.execPath, [join(compiler, "bin/tsc"), "--noEmit", "--types", "", ...options, "types.ts"], folder);
+  run(process.execPath, [tsc, "--noEmit", "--types", "", ...options, name], folder);
+}
+
+/** A package of the repository's own, where the program finds it. */
+function link(name: string, path: string): void {
+  symlinkSync(dirname(createRequire(require.resolve("react-dom")).resolve(`${name}/package.json`)), path);
 }

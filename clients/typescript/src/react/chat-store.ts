@@ -14,6 +14,7 @@ import type {
   UploadedFile,
   UploadOptions,
 } from "../types.ts";
+import type { Asked, AskedBefore } from "./asked.ts";
 import type { ChatEntry } from "./chat-entries.ts";
 import { ChatLog } from "./chat-log.ts";
 import { asError } from "./failure.ts";
@@ -24,7 +25,7 @@ export interface ChatSnapshot {
   readonly connection: ConnectionState;
   /** What was said, oldest first: by people, by agents, files. */
   readonly messages: readonly ChatEntry[];
-  /** Whether an answer is under way to something that was asked from here. */
+  /** Whether an answer is under way, unless to somebody else's question: which those are, `userId` tells. */
   readonly isAnswering: boolean;
   /** Ids of the others who are typing. */
   readonly typing: readonly string[];
@@ -56,28 +57,28 @@ export const SILENT: ChatSnapshot = {
 };
 
 export class ChatStore extends LogStore<ChatSnapshot, ChatLog, ChatObserver> {
+  readonly #name: string;
   readonly #openChat: () => Chat;
+  readonly #askedBefore: AskedBefore;
   readonly #uploads = new Uploads(
     () => this.flush(),
     (name, file) => this.#uploaded(name, file),
   );
-  readonly #sent = new Map<string, { text: string; options: SendOptions }>();
+  readonly #sent = new Map<string, Asked>();
   readonly #answers = new Map<Answer, Unsubscribe>();
   #chat: Chat | undefined;
   #title: string | undefined;
 
-  constructor(openChat: () => Chat, limit: number) {
+  constructor(name: string, openChat: () => Chat, askedBefore: AskedBefore, limit: number) {
     super(new ChatLog(limit));
+    this.#name = name;
     this.#openChat = openChat;
+    this.#askedBefore = askedBefore;
   }
 
   readonly send = (text: string, options: SendOptions = {}): Answer => {
-    const answer = this.#open().send(text, options);
+    const answer = this.#say(this.#open(), text, options);
     this.error = undefined;
-    this.#sent.set(answer.id, { text, options });
-    this.log.said(answer.id, text);
-    this.#follow(answer, options.ask !== false);
-    this.#confirm(answer, options.ask !== false);
     this.flush();
     return answer;
   };
@@ -88,10 +89,10 @@ export class ChatStore extends LogStore<ChatSnapshot, ChatLog, ChatObserver> {
     return sent && this.send(sent.text, { ...sent.options, id });
   };
 
-  /** Stops the answer to a question; without one, all that are under way to questions from here. */
+  /** Stops the answer to a question; without one, all that make `isAnswering` true. */
   readonly cancel = (question?: string): void => {
     for (const answer of [...this.#answers.keys()]) {
-      if (question === undefined ? this.#sent.has(answer.id) : answer.id === question) answer.cancel();
+      if (question === undefined ? this.#isForUser(answer.id) : answer.id === question) answer.cancel();
     }
     this.flush();
   };
@@ -114,6 +115,9 @@ export class ChatStore extends LogStore<ChatSnapshot, ChatLog, ChatObserver> {
       return [];
     }
     const chat = this.#chat;
+    this.log.reached(chat.cursor?.seq ?? 0);
+    // Under its old id nothing is asked twice: its answer goes on, or its end is looked up.
+    for (const [id, { text, options }] of this.#askedBefore.take(this.#name)) this.#say(chat, text, { ...options, id });
     for (const answer of chat.answers) this.#follow(answer, true);
     return [() => chat.close(), () => this.#unfollowAll(), ...this.#listen(chat)];
   }
@@ -132,7 +136,7 @@ export class ChatStore extends LogStore<ChatSnapshot, ChatLog, ChatObserver> {
     return {
       connection: chat.state,
       messages: this.log.take(),
-      isAnswering: [...this.#answers.keys()].some(({ id }) => this.#sent.has(id)),
+      isAnswering: [...this.#answers.keys()].some(({ id }) => this.#isForUser(id)),
       typing: chat.typing,
       presence: chat.presence,
       uploads: this.#uploads.entries,
@@ -149,11 +153,32 @@ export class ChatStore extends LogStore<ChatSnapshot, ChatLog, ChatObserver> {
     throw this.error;
   }
 
+  #say(chat: Chat, text: string, options: SendOptions): Answer {
+    const answer = chat.send(text, options);
+    const isAsked = options.ask !== false;
+    this.#sent.set(answer.id, { text, options });
+    this.log.said(answer.id, text);
+    this.#follow(answer, isAsked);
+    this.#confirm(answer, isAsked);
+    return answer;
+  }
+
+  /** Whether the question is the user's, as far as it is known: it may have been asked before the page was loaded. */
+  #isForUser(question: string): boolean {
+    if (this.#sent.has(question)) return true;
+    const { userId } = this.wish((wishes) => wishes.userId !== undefined) ?? {};
+    const entry = this.log.get(question);
+    return userId === undefined || entry?.kind !== "said" || entry.isOwn;
+  }
+
   #listen(chat: Chat): Unsubscribe[] {
     return [
       chat.on("*", (message) => this.#receive(message)),
       chat.on("@answer", (answer) => this.#follow(answer, true)),
-      chat.on("@state", () => this.look()),
+      chat.on("@state", ({ status }) => {
+        if (status === "connected") this.connected();
+        this.look();
+      }),
       chat.on("@presence", () => this.changed()),
       chat.on("@typing", () => this.changed()),
       chat.on("@error", (error) => this.failed(error)),
@@ -168,7 +193,6 @@ export class ChatStore extends LogStore<ChatSnapshot, ChatLog, ChatObserver> {
   #receive(message: Message): void {
     this.log.add(message);
     if (message.type === "session_updated") this.#title = (message as Message<"session_updated">).data.title;
-    this.changed();
     this.tell(message);
   }
 
@@ -190,8 +214,13 @@ export class ChatStore extends LogStore<ChatSnapshot, ChatLog, ChatObserver> {
     this.changed();
   }
 
+  /** What has no end yet is remembered: the user may come back to it. */
   #unfollowAll(): void {
-    for (const answer of [...this.#answers.keys()]) this.#unfollow(answer);
+    for (const answer of [...this.#answers.keys()]) {
+      const asked = this.#sent.get(answer.id);
+      if (asked) this.#askedBefore.keep(this.#name, answer.id, asked);
+      this.#unfollow(answer);
+    }
   }
 
   #unfollow(answer: Answer): void {

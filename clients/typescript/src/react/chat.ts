@@ -23,7 +23,7 @@ export interface ChatActions {
   readonly send: (text: string, options?: SendOptions) => Answer;
   /** Sends again what has failed: `id` of its entry. */
   readonly resend: (id: string) => Answer | undefined;
-  /** Stops the answer to this question (`replyTo` of its entry), or all answers to what was asked from here. */
+  /** Stops the answer to this question (`replyTo` of its entry), or all that make `isAnswering` true. */
   readonly cancel: (question?: string) => void;
   /** Call it with each keystroke. */
   readonly setTyping: (isTyping?: boolean) => void;
@@ -66,8 +66,9 @@ function useChatStore(sessionId: string, presence: boolean, limit: number): Chat
   const source = useSource();
   // biome-ignore lint/correctness/useExhaustiveDependencies: the store keeps the largest limit
   return useMemo(() => {
-    const make = () => new ChatStore(() => source.client().chat(sessionId, { presence }), limit);
-    return source.store(`chat:${sessionId} ${presence}`, make);
+    const name = `chat:${sessionId} ${presence}`;
+    const open = () => source.client().chat(sessionId, { presence });
+    return source.store(name, () => new ChatStore(name, open, source.asked, limit));
   }, [source, sessionId, presence]);
 }
 

@@ -68,11 +68,14 @@ export abstract class LogStore<S, L extends Kept, O extends Observer> extends St
     this.log.cut();
     this.past.lost(this.history());
     this.changed();
-    for (const observer of [...this.#observers]) observer().onReset?.(reset);
+    this.#each(({ onReset }) => onReset?.(reset));
   }
 
+  /** Shows the message that was kept, and hands it on. What no log has is never among what was missed. */
   protected tell(message: Message): void {
-    for (const observer of [...this.#observers]) observer().onMessage?.(message);
+    if (message.seq === undefined) this.changed();
+    else this.added();
+    this.#each(({ onMessage }) => onMessage?.(message));
   }
 
   protected filled(messages: readonly Message[], isAgain: boolean): void {
@@ -88,5 +91,18 @@ export abstract class LogStore<S, L extends Kept, O extends Observer> extends St
   protected wish(matches: (wishes: O) => boolean): O | undefined {
     for (const observer of this.#observers) if (matches(observer())) return observer();
     return undefined;
+  }
+
+  /** A component that throws takes nothing from the others, and is not silent either. */
+  #each(act: (wishes: O) => void): void {
+    for (const observer of [...this.#observers]) {
+      try {
+        act(observer());
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
 }

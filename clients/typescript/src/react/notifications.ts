@@ -59,7 +59,13 @@ class NotificationStore extends Store<readonly Message[]> {
   };
 
   protected open(): Unsubscribe[] {
-    return [this.#source.client().on("*", (message) => this.#receive(message))];
+    const client = this.#source.client();
+    return [
+      client.on("*", (message) => this.#receive(message)),
+      client.on("@state", ({ status }) => {
+        if (status === "connected") this.connected();
+      }),
+    ];
   }
 
   protected reset(): void {
@@ -73,6 +79,6 @@ class NotificationStore extends Store<readonly Message[]> {
   #receive(message: Message): void {
     if (!/^(user|system):/.test(message.room)) return;
     this.#log.add(message);
-    this.changed();
+    this.added();
   }
 }

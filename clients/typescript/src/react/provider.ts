@@ -33,7 +33,7 @@ export function RealtimeProvider({ children, ...props }: RealtimeProviderProps):
 }
 
 function BorrowedProvider({ client, children }: { client: Client; children?: ReactNode }): ReactElement {
-  const source = useMemo(() => new Borrowed(client), [client]);
+  const source = useMemo(() => Borrowed.of(client), [client]);
   return createElement(SourceContext.Provider, { value: source }, children);
 }
 

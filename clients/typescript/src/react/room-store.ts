@@ -43,7 +43,10 @@ export class RoomStore extends LogStore<RoomSnapshot, Log, RoomObserver> {
     return [
       () => room.close(),
       room.on("*", (message) => this.#receive(message)),
-      room.on("@status", () => this.look()),
+      room.on("@status", (status) => {
+        if (status === "live") this.connected();
+        this.look();
+      }),
       room.on("@error", (error) => this.failed(error)),
       room.on("@reset", (reset) => this.lose(reset)),
     ];
@@ -62,7 +65,6 @@ export class RoomStore extends LogStore<RoomSnapshot, Log, RoomObserver> {
 
   #receive(message: Message): void {
     this.log.add(message);
-    this.changed();
     this.tell(message);
   }
 

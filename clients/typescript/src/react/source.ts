@@ -2,6 +2,7 @@
 
 import { createClient } from "../client.ts";
 import type { Client, ClientOptions } from "../types.ts";
+import { AskedBefore } from "./asked.ts";
 import type { Store } from "./store.ts";
 
 /** A client is closed so long after its provider went: in development React takes providers away and puts them back. */
@@ -12,9 +13,12 @@ export interface Source {
   client(): Client;
   /** The one of that name, as long as anybody holds it. */
   store<S extends Store<unknown>>(name: string, make: () => S): S;
+  /** What outlives stores. */
+  readonly asked: AskedBefore;
 }
 
 abstract class Sharing implements Source {
+  readonly asked: AskedBefore = new AskedBefore();
   // React may throw away what it has rendered without a word: so nothing here keeps alive what only a hook holds.
   readonly #stores = new Map<string, WeakRef<Store<unknown>>>();
 
@@ -32,9 +36,17 @@ abstract class Sharing implements Source {
 
 /** A client of somebody else, who closes it too. */
 export class Borrowed extends Sharing {
+  static readonly #all = new WeakMap<Client, Borrowed>();
   readonly #client: Client;
 
-  constructor(client: Client) {
+  /** The same for all providers of a client: what is said below one is shown below the others. */
+  static of(client: Client): Borrowed {
+    const borrowed = Borrowed.#all.get(client) ?? new Borrowed(client);
+    Borrowed.#all.set(client, borrowed);
+    return borrowed;
+  }
+
+  private constructor(client: Client) {
     super();
     this.#client = client;
   }
@@ -59,6 +71,8 @@ export class Owned extends Sharing {
 
   client(): Client {
     this.#client ??= createClient({ ...this.options, getToken: (request) => this.options.getToken(request) });
+    // Whoever calls it without a provider has it for a moment.
+    if (this.#users === 0) this.#leave();
     return this.#client;
   }
 
@@ -68,8 +82,13 @@ export class Owned extends Sharing {
     this.#users += 1;
     return () => {
       this.#users -= 1;
-      if (this.#users === 0) this.#linger = setTimeout(() => this.#close(), LINGER_MS);
+      if (this.#users === 0) this.#leave();
     };
+  }
+
+  #leave(): void {
+    clearTimeout(this.#linger);
+    this.#linger = setTimeout(() => this.#close(), LINGER_MS);
   }
 
   #close(): void {

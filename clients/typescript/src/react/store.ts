@@ -4,6 +4,12 @@ import type { Unsubscribe } from "../types.ts";
 
 /** What comes within this time is shown together: about one frame of the screen. */
 const FRAME_MS = 16;
+/** What was missed comes in pages, one so soon after another. */
+const PAGE_MS = 100;
+/** After this time what was missed is shown though more of it comes. */
+const REPLAY_MS = 1_000;
+/** So many in that time are no news: more of what was missed follows. */
+const MANY = 500;
 /** What nobody looks at any more is kept so long: React often takes again what it has just let go. */
 const LINGER_MS = 1_000;
 
@@ -11,6 +17,8 @@ export abstract class Store<S> {
   readonly #listeners = new Set<() => void>();
   #snapshot: S | undefined;
   #frame: ReturnType<typeof setTimeout> | undefined;
+  #replayEnds = 0;
+  #replayed = 0;
   #linger: ReturnType<typeof setTimeout> | undefined;
   #ends: Unsubscribe[] | undefined;
 
@@ -50,6 +58,26 @@ export abstract class Store<S> {
     this.#frame ??= setTimeout(() => this.flush(), FRAME_MS);
   }
 
+  /** From now on comes what was missed, if anything was. */
+  protected connected(): void {
+    this.#replayEnds = Date.now() + REPLAY_MS;
+    this.#replayed = 0;
+  }
+
+  /** Shows what was added: soon, or once all is there that was missed. No frame says that, but a pause does. */
+  protected added(): void {
+    const late = Date.now() - this.#replayEnds;
+    if (late >= 0 && late < PAGE_MS && this.#replayed >= MANY) this.connected();
+    const rest = this.#replayEnds - Date.now();
+    if (rest <= 0) {
+      this.changed();
+      return;
+    }
+    this.#replayed += 1;
+    clearTimeout(this.#frame);
+    this.#frame = setTimeout(() => this.flush(), Math.min(PAGE_MS, rest));
+  }
+
   /** Shows what has changed, now. */
   protected flush(): void {
     clearTimeout(this.#frame);
@@ -69,6 +97,7 @@ export abstract class Store<S> {
     for (const end of this.#ends?.splice(0).reverse() ?? []) end();
     this.#ends = undefined;
     this.#snapshot = undefined;
+    this.#replayEnds = 0;
     this.reset();
   }
 }

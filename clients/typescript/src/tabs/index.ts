@@ -18,7 +18,7 @@ import type {
   Unsubscribe,
 } from "../types.ts";
 import { Leader } from "./leader.ts";
-import { TabRoom } from "./room.ts";
+import { TabHandle, TabRoom } from "./room.ts";
 import { Seat } from "./seat.ts";
 import { type Told, unpackState, type Wish, type Word } from "./wire.ts";
 
@@ -110,12 +110,9 @@ class TabsClient implements Client {
   }
 
   room(kind: RoomKind, id: string, { since }: RoomOptions = {}): Room {
-    if (this.#isClosed) throw closed();
     const name = roomName(kind, id);
-    const room = this.#rooms.get(name) ?? this.#newRoom(name);
-    const handle = room.open(since, () => this.#forget(room));
+    const handle = new TabHandle(() => this.#share(name), since);
     this.#autoConnect();
-    this.#wish();
     return handle;
   }
 
@@ -157,18 +154,20 @@ class TabsClient implements Client {
     if (this.#options.autoConnect !== false && !this.#wasLeft && !this.#isConnecting) this.connect();
   }
 
-  /** A turn is never used again: another room of the same name is another wish. */
-  #newRoom(name: string): TabRoom {
-    const room = new TabRoom(name);
-    this.#turns += 1_000_000;
-    room.turn = this.#turns;
-    this.#rooms.set(name, room);
-    return room;
+  #share(name: string): TabRoom {
+    if (this.#isClosed) throw closed();
+    return this.#rooms.get(name) ?? this.#newRoom(name);
   }
 
-  #forget(room: TabRoom): void {
-    this.#rooms.delete(room.name);
-    this.#wish();
+  /** A turn is never used again: another room of the same name is another wish. */
+  #newRoom(name: string): TabRoom {
+    this.#turns += 1_000_000;
+    const room = new TabRoom(name, this.#turns, () => {
+      if (room.handles.size === 0) this.#rooms.delete(name);
+      this.#wish();
+    });
+    this.#rooms.set(name, room);
+    return room;
   }
 
   #lead(): void {

@@ -1,11 +1,10 @@
 // A room as a program in one tab holds it.
 
 import { closed, quiet } from "../deferred.ts";
-import type { Feed } from "../emitter.ts";
 import type { RealtimeError } from "../errors.ts";
 import { Handle } from "../handle.ts";
 import type { Cursor, Message } from "../messages.ts";
-import type { ConnectionState, Room, RoomStatus } from "../types.ts";
+import type { ConnectionState, Room, RoomStatus, Unsubscribe } from "../types.ts";
 
 /** What the handles of one room in this tab have in common. */
 export class TabRoom {
@@ -15,21 +14,29 @@ export class TabRoom {
   error: RealtimeError | undefined;
   cursor: Cursor | undefined;
   since: Cursor | undefined;
-  turn = 0;
+  turn: number;
+  readonly #changed: () => void;
 
-  constructor(name: string) {
+  /** `changed` is called when other handles hold it, or want something else. */
+  constructor(name: string, turn: number, changed: () => void) {
     this.name = name;
+    this.turn = turn;
+    this.#changed = changed;
   }
 
-  /** It goes on from `since`, or from now. */
-  open(since: Cursor | undefined, forget: () => void): TabHandle {
-    const handle = new TabHandle(this, since, forget);
+  /** The handle hears it from `since`, or from now, until what is returned is called. */
+  open(handle: TabHandle, since: Cursor | undefined): Unsubscribe {
     this.handles.add(handle);
     if (since && (!this.cursor || since.seq < this.cursor.seq)) {
       this.since = since;
       this.turn += 1;
     }
-    return handle;
+    this.#changed();
+    return () => {
+      handle.emit("@status", "closed");
+      this.handles.delete(handle);
+      this.#changed();
+    };
   }
 
   /** What comes next goes on from here. */
@@ -47,15 +54,15 @@ export class TabRoom {
 }
 
 export class TabHandle extends Handle implements Room {
-  readonly #shared: TabRoom;
-  readonly #forget: () => void;
-  #last: number;
+  readonly #share: () => TabRoom;
+  #shared!: TabRoom;
+  #last = 0;
 
-  constructor(shared: TabRoom, since: Cursor | undefined, forget: () => void) {
+  /** `share` gives what handles of the room have in common now. */
+  constructor(share: () => TabRoom, since: Cursor | undefined) {
     super();
-    this.#shared = shared;
-    this.#forget = forget;
-    this.#last = since?.seq ?? shared.cursor?.seq ?? 0;
+    this.#share = share;
+    this.release = this.take(since);
   }
 
   get name(): string {
@@ -63,18 +70,22 @@ export class TabHandle extends Handle implements Room {
   }
 
   get status(): RoomStatus {
-    return this.isClosed ? "closed" : this.#shared.status;
+    return this.release ? this.#shared.status : "closed";
   }
 
   get cursor(): Cursor | undefined {
     return this.#shared.cursor;
   }
 
+  protected get error(): RealtimeError | undefined {
+    return this.#shared.error;
+  }
+
   get ready(): Promise<void> {
     const wait = new Promise<void>((resolve, reject) => {
       const look = () => {
         if (this.status === "live") resolve();
-        else if (this.status === "refused") reject(this.#shared.error);
+        else if (this.status === "refused") reject(this.error);
         else if (this.status === "closed") reject(closed());
         else return;
         end();
@@ -83,12 +94,6 @@ export class TabHandle extends Handle implements Room {
       look();
     });
     return quiet(wait);
-  }
-
-  override [Symbol.asyncIterator](): Feed<Message> {
-    const feed = super[Symbol.asyncIterator]();
-    if (this.status === "refused") feed.end(this.#shared.error);
-    return feed;
   }
 
   /** Another handle may have asked for it again. */
@@ -101,7 +106,7 @@ export class TabHandle extends Handle implements Room {
 
   changed(): void {
     this.emit("@status", this.status);
-    const { error } = this.#shared;
+    const { error } = this;
     if (!error) return;
     this.emit("@error", error);
     this.endLoops(error);
@@ -117,9 +122,9 @@ export class TabHandle extends Handle implements Room {
     if (state.status === "stopped") this.endLoops(state.reason);
   }
 
-  protected release(): void {
-    this.emit("@status", "closed");
-    this.#shared.handles.delete(this);
-    if (this.#shared.handles.size === 0) this.#forget();
+  protected take(since?: Cursor): Unsubscribe {
+    this.#shared = this.#share();
+    this.#last = since?.seq ?? this.cursor?.seq ?? 0;
+    return this.#shared.open(this, since);
   }
 }

@@ -1,11 +1,12 @@
 // Who leads: the tab that holds a lock, which the browser hands on when that tab is gone, however it went.
 
+import { newId } from "../id.ts";
 import type { Word } from "./wire.ts";
 
 type Release = () => void;
 
 export class Seat {
-  readonly id: string = crypto.randomUUID();
+  readonly id: string = newId();
   readonly #name: string;
   readonly #channel: BroadcastChannel | undefined;
   readonly #ends = new AbortController();

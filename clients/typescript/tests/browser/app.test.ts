@@ -147,27 +147,6 @@ describe("the React example", { skip }, () => {
     assert.equal(stage.agent.waiting, 0, "it was asked once");
   });
 
-  it("shows after it was frozen in the background what it has missed", async () => {
-    await using ana = await Person.of(browser);
-    const page = await ana.open(stage.page("ana", "frozen"));
-    await live(page);
-    const found = (n: number) => ({
-      type: "anomaly_detected",
-      data: { severity: "low", description: `Contrato ${n}` },
-    });
-    await stage.publish("/investigations/frozen", found(1));
-    await page.locator(".anomaly").getByText("Contrato 1", { exact: true }).waitFor();
-    const devtools = await ana.context.newCDPSession(page);
-    await devtools.send("Page.setWebLifecycleState", { state: "frozen" });
-    stage.network.cut();
-    stage.network.mend();
-    await stage.publish("/investigations/frozen", [found(2), found(3)]);
-    await devtools.send("Page.setWebLifecycleState", { state: "active" });
-    await page.locator(".anomaly").getByText("Contrato 3").waitFor();
-    const all = ["Contrato 3", "Contrato 2", "Contrato 1"];
-    assert.deepEqual(await page.locator(".anomaly p").allTextContents(), all);
-  });
-
   it("stops an answer", async () => {
     await using ana = await Person.of(browser);
     const page = await ana.open(stage.page("ana", "stop"));

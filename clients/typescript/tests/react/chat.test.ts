@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createElement } from "react";
 import { renderToString } from "react-dom/server";
 import type { Message } from "../../src/index.ts";
@@ -49,6 +50,19 @@ const complete = (content: string, more: object = {}) => ({
 function App() {
   const { messages, connection } = useChat("s-1");
   return createElement("p", null, `${connection.status} ${messages.length} ${usePresence("s-1").count}`);
+}
+
+/** A chat in which an answer is on its way, and its component is gone. */
+async function leftWhileAnswering(server: FakeServer) {
+  const chat = await open(server);
+  await act(async () => {
+    chat.probe.now.send("Quem?", { id: "q-1" });
+  });
+  await until(() => chat.probe.now.messages.length === 2, "the answer is waited for");
+  server.tell(ROOM, "chat", chunk("Foi "));
+  await until(() => shown(chat.probe.now.messages)[1] === "agent: Foi  (answering)", "it has begun");
+  await chat.page.show(strict(provided(server)));
+  return { ...chat, comeBack: () => chat.page.show(strict(provided(server, chat.probe.element()))) };
 }
 
 describe("useChat", () => {
@@ -298,6 +312,80 @@ describe("useChat", () => {
     await page.show(provided(server, probe.element({ id: "s-2" })));
     assert.deepEqual(probe.now.messages, []);
     await until(() => server.open.length === 1 && server.open[0]?.path.endsWith("/s-2"), "only the second is open");
+  });
+
+  it("shows what was missed in one commit", async () => {
+    const server = new FakeServer();
+    await using chat = await open(server, { limit: 1_000 });
+    server.drop();
+    const said = Array.from({ length: 1_000 }, (_, n) => ({ role: "user", content: `${n}`, user_id: "bia" }));
+    server.make(ROOM, "chat", said);
+    await until(() => chat.probe.now.messages.length === 1_000, "all are shown");
+    assert.deepEqual([...new Set(chat.probe.seen.map(({ messages }) => messages.length))], [0, 1_000]);
+  });
+
+  it("shows question and answer again to who comes back while the connection is still there", async () => {
+    const server = new FakeServer();
+    await using chat = await leftWhileAnswering(server);
+    await sleep(1_500);
+    await chat.comeBack();
+    assert.equal(chat.probe.now.isAnswering, true);
+    const both = ["me: Quem? (sent)", "agent: Foi  (answering)"];
+    await until(() => String(shown(chat.probe.now.messages)) === String(both), "both are shown");
+    server.tell(ROOM, "chat", chunk("a Ana"));
+    server.publish(ROOM, "chat_complete", complete("Foi a Ana."));
+    await until(() => !chat.probe.now.isAnswering, "the end is shown");
+    assert.deepEqual(shown(chat.probe.now.messages), ["me: Quem? (sent)", "agent: Foi a Ana. (completed)"]);
+    assert.equal(server.heard("chat").length, 1);
+  });
+
+  it("shows question and answer again to who comes back over another connection, and asks nothing twice", async () => {
+    const server = new FakeServer();
+    await using chat = await leftWhileAnswering(server);
+    await until(() => server.open.length === 0, "the socket is closed");
+    await chat.comeBack();
+    await until(() => chat.probe.now.connection.status === "connected", "it is connected again");
+    server.tell(ROOM, "chat", chunk("Foi a", { snapshot: true }));
+    const both = ["me: Quem? (sent)", "agent: Foi a (answering)"];
+    await until(() => String(shown(chat.probe.now.messages)) === String(both), "both are shown");
+    assert.equal(chat.probe.now.isAnswering, true);
+    await act(async () => chat.probe.now.cancel());
+    await until(() => server.heard("chat_cancel").length === 1, "the server is told");
+    assert.deepEqual(
+      server.heard("chat").map(({ id }) => id),
+      ["q-1", "q-1"],
+    );
+    assert.equal(server.seq(ROOM), 1);
+  });
+
+  it("sends what was said offline once its component is there again", async () => {
+    const server = new FakeServer();
+    await using chat = await open(server);
+    server.isUp = false;
+    await act(async () => server.drop());
+    await act(async () => {
+      chat.probe.now.send("Olá", { id: "q-1", ask: false });
+    });
+    await chat.page.show(strict(provided(server)));
+    await sleep(2_500);
+    server.isUp = true;
+    await chat.page.show(strict(provided(server, chat.probe.element())));
+    await until(() => shown(chat.probe.now.messages)[0] === "me: Olá (sent)", "it has arrived");
+    assert.equal(server.heard("chat").length, 1);
+  });
+
+  it("is answering on a page that was loaded in the middle of an answer, unless somebody else has asked", async () => {
+    const server = new FakeServer();
+    await using chat = await open(server, { userId: "ana" });
+    server.tell(ROOM, "chat", chunk("Foi", { snapshot: true }));
+    await until(() => chat.probe.now.messages.length === 1, "it is shown");
+    assert.equal(chat.probe.now.isAnswering, true);
+    await act(async () => chat.probe.now.cancel());
+    await until(() => server.heard("chat_cancel").length === 1, "the server is told");
+    const [question] = server.publish(ROOM, "chat", { role: "user", content: "E em 2024?", user_id: "bia" });
+    server.tell(ROOM, "chat", chunk("Foi", { message_id: "a-2", reply_to: question?.id }));
+    await until(() => chat.probe.now.messages.length === 3, "the other answer is shown");
+    assert.equal(chat.probe.now.isAnswering, false);
   });
 
   it("renders on a server and opens nothing there", () => {

@@ -3,7 +3,14 @@ import { describe, it } from "node:test";
 import { createElement } from "react";
 import { renderToString } from "react-dom/server";
 import { createClient, type Message } from "../../src/index.ts";
-import { RealtimeProvider, useConnection, useInvestigation, useNotifications, useRoom } from "../../src/react/index.ts";
+import {
+  RealtimeProvider,
+  useChat,
+  useConnection,
+  useInvestigation,
+  useNotifications,
+  useRoom,
+} from "../../src/react/index.ts";
 import { act, Page, strict, until } from "./support/page.ts";
 import { options, Probe, provided } from "./support/probe.ts";
 import { FakeServer } from "./support/server.ts";
@@ -11,6 +18,10 @@ import { FakeServer } from "./support/server.ts";
 const ROOM = "investigation:inv-1";
 const numbers = (messages: readonly Message[]) => messages.map(({ data }) => (data as { n: number }).n);
 const items = (count: number, from = 1) => Array.from({ length: count }, (_, index) => ({ n: from + index }));
+
+/** How many messages were shown, change by change. */
+const sizes = ({ seen }: Probe<{ messages: readonly Message[] }>) =>
+  seen.map(({ messages }) => messages.length).filter((size, index, all) => size !== all[index - 1]);
 
 describe("useRoom", () => {
   it("opens one socket and one subscription when StrictMode mounts twice", async () => {
@@ -23,21 +34,43 @@ describe("useRoom", () => {
     assert.equal(server.heard("unsubscribe").length, 0);
   });
 
-  it("shows a replay of 1,000 messages, page by page, in one commit", async ({ mock }) => {
+  it("shows a replay of 1,000 messages, page by page, in one commit", async () => {
     const server = new FakeServer();
     const probe = new Probe(() => useRoom("investigation", "inv-1", { limit: 1_000 }));
     await using _page = await Page.show(provided(server, probe.element()));
     await until(() => probe.now.status === "live", "the room is live");
+    server.drop();
+    const missed = server.make(ROOM, "news", items(1_000));
+    await until(() => probe.now.messages.length === 1_000, "all are shown");
+    assert.deepEqual(numbers(probe.now.messages), numbers(missed as never));
+    assert.deepEqual(sizes(probe), [0, 1_000]);
+  });
+
+  it("shows something of a replay that does not end", async () => {
+    const server = new FakeServer();
+    const probe = new Probe(() => useRoom("investigation", "inv-1"));
+    await using _page = await Page.show(provided(server, probe.element()));
+    await until(() => probe.now.status === "live", "the room is live");
+    let n = 0;
+    const more = setInterval(() => server.publish(ROOM, "news", { n: ++n }), 5);
+    await until(() => probe.now.messages.length > 1, "some are shown");
+    clearInterval(more);
+    await until(() => probe.now.messages.length === n, "all are shown");
+  });
+
+  it("shows a replay of many seconds now and then, and not frame by frame", async () => {
+    const server = new FakeServer();
+    const probe = new Probe(() => useRoom("investigation", "inv-1"));
+    await using _page = await Page.show(provided(server, probe.element()));
+    await until(() => probe.now.status === "live", "the room is live");
     const before = probe.seen.length;
-    const messages = server.make(ROOM, "news", items(1_000));
-    mock.timers.enable({ apis: ["setTimeout"] });
-    for (let page = 0; page < 1_000; page += 100) {
-      await act(async () => server.batch(messages.slice(page, page + 100)));
-    }
-    await act(async () => mock.timers.tick(16));
-    mock.timers.reset();
-    assert.deepEqual(numbers(probe.now.messages), numbers(messages as never));
-    assert.equal(probe.seen.length, before + 1);
+    const more = setInterval(() => server.publish(ROOM, "news", ...items(100)), 5);
+    await until(() => probe.seen.length > before, "some are shown");
+    const shown = server.seq(ROOM);
+    await until(() => probe.seen.length > before + 2, "more are shown");
+    clearInterval(more);
+    const pages = (server.seq(ROOM) - shown) / 100;
+    assert.ok(pages > 15, `${pages} pages in two commits`);
   });
 
   it("keeps as many messages as it is told, and the newest", async () => {
@@ -148,6 +181,32 @@ describe("useRoom", () => {
     assert.deepEqual(told, ["old 1", "new 2"]);
   });
 
+  it("tells every component of a message, whatever another one throws", async ({ mock }) => {
+    const server = new FakeServer();
+    const thrown: unknown[] = [];
+    const told: string[] = [];
+    const first = new Probe(() =>
+      useRoom("investigation", "inv-1", {
+        onMessage: () => {
+          throw new Error("mine");
+        },
+      }),
+    );
+    const second = new Probe(() => useRoom("investigation", "inv-1", { onMessage: ({ type }) => told.push(type) }));
+    await using _page = await Page.show(provided(server, first.element(), second.element()));
+    await until(() => second.now.status === "live", "the room is live");
+    const later = mock.method(globalThis, "queueMicrotask", (task: () => void) => {
+      try {
+        task();
+      } catch (error) {
+        thrown.push(String(error));
+      }
+    });
+    server.publish(ROOM, "news", { n: 1 });
+    later.mock.restore();
+    assert.deepEqual([told, thrown], [["news"], ["Error: mine"]]);
+  });
+
   it("loads the history once it is live, before what comes, each message once", async () => {
     const server = new FakeServer();
     const past = server.make(ROOM, "news", items(3)) as unknown as Message[];
@@ -237,6 +296,18 @@ describe("useConnection", () => {
 });
 
 describe("useNotifications", () => {
+  it("shows what was missed in one commit", async () => {
+    const server = new FakeServer();
+    const probe = new Probe(() => ({ ...useNotifications({ limit: 1_000 }), connection: useConnection() }));
+    await using _page = await Page.show(provided(server, probe.element()));
+    await until(() => probe.now.connection.isConnected, "it is connected");
+    server.drop();
+    server.make("user:ana", "report_ready", items(1_000));
+    await until(() => probe.now.notifications.length === 1_000, "all are shown");
+    const shown = probe.seen.map(({ notifications }) => notifications.length);
+    assert.deepEqual([...new Set(shown)], [0, 1_000]);
+  });
+
   it("shows what is for the user and for everybody, and not what is of rooms", async () => {
     const server = new FakeServer();
     const probe = new Probe(() => ({ ...useNotifications({ limit: 2 }), room: useRoom("investigation", "inv-1") }));
@@ -313,6 +384,35 @@ describe("RealtimeProvider", () => {
     await page.leave();
     await until(() => server.heard("unsubscribe").length === 1, "the room is given back");
     assert.equal(client.state.status, "connected");
+  });
+
+  it("shares what it shows with other providers of the same client", async () => {
+    const server = new FakeServer();
+    await using client = createClient(options(server));
+    const [one, two] = [new Probe(() => useChat("s-1")), new Probe(() => useChat("s-1"))];
+    const provider = (probe: Probe<unknown>, key: string) =>
+      createElement(RealtimeProvider, { client, key }, probe.element());
+    await using _page = await Page.show([provider(one, "one"), provider(two, "two")]);
+    await until(() => one.now.connection.status === "connected", "it is connected");
+    await act(async () => {
+      one.now.send("Olá", { ask: false });
+    });
+    await until(() => two.now.messages.length === 1, "what is said below one is shown below the other");
+    assert.equal(server.sockets.length, 1);
+  });
+
+  it("leaves no connection behind when it is used after it was unmounted", async () => {
+    const server = new FakeServer();
+    const probe = new Probe(() => ({ ...useConnection(), chat: useChat("s-1") }));
+    const page = await Page.show(provided(server, probe.element()));
+    await until(() => probe.now.chat.connection.status === "connected", "it is connected");
+    await page.leave();
+    await until(() => server.open.length === 0, "all is closed");
+    probe.now.connect();
+    probe.now.chat.send("Olá", { ask: false });
+    await until(() => server.open.length === 2, "it is connected once more");
+    await until(() => server.open.length === 0, "all is closed again");
+    assert.equal(server.heard("chat").length, 1);
   });
 
   it("says what is missing when a hook has no provider", () => {

@@ -192,3 +192,23 @@ describe("tabs of one group", () => {
     assert.throws(() => open().investigation("a/b"), { code: "INVALID_ID" });
   });
 });
+
+describe("a tab of a page that is not served securely", () => {
+  it("is alone, and works", async () => {
+    const [randomUUID, locks] = [crypto.randomUUID, navigator.locks];
+    Object.defineProperty(crypto, "randomUUID", { value: undefined, configurable: true });
+    Object.defineProperty(navigator, "locks", { value: undefined, configurable: true });
+    try {
+      const [one, two] = [open(), open()];
+      const rooms = [one.investigation("inv-1"), two.investigation("inv-1")];
+      const heard = rooms.map(hear);
+      await Promise.all(rooms.map(({ ready }) => ready));
+      server.publish(ROOM, "news", { n: 1 });
+      await until(() => heard.every(({ length }) => length === 1), "both have heard");
+      assert.equal(server.open.length, 2);
+    } finally {
+      Object.defineProperty(crypto, "randomUUID", { value: randomUUID, configurable: true });
+      Object.defineProperty(navigator, "locks", { value: locks, configurable: true });
+    }
+  });
+});

@@ -29,6 +29,11 @@ export class Network implements AsyncDisposable {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** Carries nothing more on what is open now, without a word to either end. */
+  stall(): void {
+    for (const socket of this.#sockets) socket.unpipe();
+  }
+
   mend(): void {
     this.#isUp = true;
   }

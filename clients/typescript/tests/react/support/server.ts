@@ -4,6 +4,8 @@ import type { SocketConstructor, SocketLike } from "../../../src/types.ts";
 
 type Fields = Record<string, unknown>;
 
+const PAGE = 100;
+const PAGE_PAUSE_MS = 5;
 const EPOCH = "5f0c3a9be1d27748";
 
 export class FakeServer {
@@ -13,7 +15,10 @@ export class FakeServer {
   isUp = true;
   /** Whether the log still has what those missed who come back. */
   recovers = true;
+  /** Rooms that no token opens. */
+  readonly refused: Set<string> = new Set();
   #seqs = new Map<string, number>();
+  readonly #questions = new Map<string, number>();
   readonly #logs = new Map<string, Fields[]>();
   #ids = 0;
 
@@ -41,6 +46,14 @@ export class FakeServer {
     const messages = items.map((data) => this.frame(type, data, { room, seq: this.next(room) }));
     this.#logs.set(room, [...(this.#logs.get(room) ?? []), ...messages]);
     return messages;
+  }
+
+  /** What is said of a question: its number, and whether it was known. */
+  taken(room: string, id: string): Fields {
+    const known = this.#questions.get(id);
+    const seq = known ?? this.next(room);
+    this.#questions.set(id, seq);
+    return { id, seq, duplicate: known !== undefined };
   }
 
   /** What came after that place. */
@@ -159,8 +172,12 @@ class FakeSocket implements SocketLike {
     if (since !== undefined && this.#server.recovers) this.#replay(`chat:${session}`, since);
   }
 
+  /** In pages, a few milliseconds apart. */
   #replay(room: string, since: number): void {
-    for (const message of this.#server.missed(room, since)) this.receive(message);
+    const page = this.#server.missed(room, since).slice(0, PAGE);
+    if (page.length === 0 || this.readyState !== 1) return;
+    this.receive({ type: "batch", count: page.length, messages: page });
+    setTimeout(() => this.#replay(room, page.at(-1)?.seq as number), PAGE_PAUSE_MS);
   }
 
   #answer({ type, id, data }: Fields): void {
@@ -171,12 +188,21 @@ class FakeSocket implements SocketLike {
       const room = investigation_id ? `investigation:${investigation_id}` : `analysis:${analysis_id}`;
       const named = { ...(investigation_id ? { investigation_id } : { analysis_id }), message: "" };
       const since = (data as Fields).since as number | undefined;
+      if (this.#server.refused.has(room)) {
+        const refusal = { code: "FORBIDDEN", message: "No.", retry: false, original_type: "subscribe", room };
+        this.receive(this.#server.frame("error", refusal));
+        return;
+      }
       this.receive(this.#server.frame("subscribed", { ...named, ...this.#server.place(room, since) }));
       if (since !== undefined && this.#server.recovers) this.#replay(room, since);
     }
+    if (type === "unsubscribe") {
+      const room = investigation_id ? `investigation:${investigation_id}` : `analysis:${analysis_id}`;
+      this.receive(this.#server.frame("unsubscribed", { room }));
+    }
     if (type === "chat") {
       const room = `chat:${this.path.split("/").at(-1)}`;
-      this.receive(this.#server.frame("ack", { id, room, seq: this.#server.next(room) }));
+      this.receive(this.#server.frame("ack", { room, ...this.#server.taken(room, id as string) }));
     }
   }
 }
