@@ -250,10 +250,13 @@ def test_an_answer_is_cancelled_again_and_again_until_it_has_ended() -> None:
 
 def test_a_cancellation_of_what_is_not_under_way_is_forgotten() -> None:
     driver = chat()
-    driver.feed(steps.Withdraw("a"))
+    driver.feed(steps.Withdraw("a"), steps.Withdraw("b"))
+    driver.error("NOT_FOUND", original_type="chat_cancel", reply_to="b")
+    driver.error("NOT_FOUND", original_type="chat_cancel", reply_to="b")
+    assert frames(driver.pass_time(5), "chat_cancel") == [{"type": "chat_cancel", "data": {"reply_to": "a"}}]
+    driver.error("NOT_FOUND", original_type="chat_cancel", reply_to="a")
     driver.error("NOT_FOUND", original_type="chat_cancel")
-    driver.error("NOT_FOUND", original_type="chat_cancel")
-    assert driver.pass_time(20) == []
+    assert frames(driver.pass_time(20), "chat_cancel") == []
 
 
 def test_what_is_worthless_later_is_not_sent_later() -> None:

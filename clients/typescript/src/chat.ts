@@ -262,8 +262,8 @@ export class SharedChat {
   }
 
   #refused(refusal: Refusal): void {
-    const { code, original_type, retry_after_ms } = refusal;
-    if (original_type === "chat_cancel") this.#cancelRefused();
+    const { code, original_type, reply_to, retry_after_ms } = refusal;
+    if (original_type === "chat_cancel" && !refusal.retry) this.#cancelRefused(reply_to);
     if (original_type === undefined && code === "RATE_LIMIT") {
       for (const upload of this.uploads) upload.tooFast(retry_after_ms);
     }
@@ -271,10 +271,9 @@ export class SharedChat {
     if (original_type !== "chat_cancel" || code !== "NOT_FOUND") this.#emit("@error", new RealtimeError(refusal));
   }
 
-  /** It has ended meanwhile, or is another's. The refusal does not say which: the oldest is meant. */
-  #cancelRefused(): void {
-    const [id] = [...this.#ended].find(([, isKnown]) => !isKnown) ?? [];
-    if (id !== undefined) this.#ended.set(id, true);
+  /** It has ended meanwhile, or is another's. */
+  #cancelRefused(id: string | undefined): void {
+    if (id !== undefined && this.#ended.has(id)) this.#ended.set(id, true);
   }
 
   /** The question was there before, so its answer may have ended before this connection: the log knows. */

@@ -12,6 +12,8 @@ export interface Refusal {
   original_type?: string;
   /** The room that a refused `subscribe` named. */
   room?: string;
+  /** The question whose answer a refused `chat_cancel` was to stop. */
+  reply_to?: string;
 }
 
 /**

@@ -129,15 +129,29 @@ test("a signal stops an answer: here at once, there with the next connection at 
   assert.deepEqual((await comeBack(next, tick)).take("chat_cancel"), []);
 });
 
+const cancelOf = (question: string) => ({ original_type: "chat_cancel", reply_to: question });
+
 test("a cancellation that comes too late is not repeated", async () => {
+  const { chat, socket } = await openChat();
+  for (const [id, seq] of [["q1", 1] as const, ["q2", 2] as const]) {
+    const answer = chat.send("?", { id });
+    socket.say("ack", { id, seq });
+    answer.cancel();
+    answer.cancel();
+    assert.equal(socket.take("chat_cancel").length, 1);
+  }
+  socket.say("error", { code: "NOT_FOUND", message: "No.", retry: false, ...cancelOf("q2") });
+  const [repeated, ...others] = (await comeBack(socket, tick)).take("chat_cancel");
+  assert.deepEqual([repeated?.data, others], [{ reply_to: "q1" }, []], "the other one is");
+});
+
+test("a cancellation that came too fast is repeated on the next connection", async () => {
   const { chat, socket } = await openChat();
   const answer = chat.send("?", { id: "q1" });
   socket.say("ack", { id: "q1", seq: 1 });
   answer.cancel();
-  answer.cancel();
-  assert.equal(socket.take("chat_cancel").length, 1);
-  socket.say("error", { code: "NOT_FOUND", message: "No.", retry: false, original_type: "chat_cancel" });
-  assert.deepEqual((await comeBack(socket, tick)).take("chat_cancel"), []);
+  socket.say("error", { code: "RATE_LIMIT", message: "Slowly.", retry: true, ...cancelOf("q1") });
+  assert.equal((await comeBack(socket, tick)).take("chat_cancel").length, 1);
 });
 
 test("a cancellation that is refused is told, and not repeated", async () => {
@@ -146,7 +160,7 @@ test("a cancellation that is refused is told, and not repeated", async () => {
   chat.on("@error", ({ code }) => codes.push(code));
   socket.publish("chat", { content: "Era uma", chunk: true, snapshot: true, ...answerTo("theirs") });
   chat.answers[0]?.cancel();
-  socket.say("error", { code: "FORBIDDEN", message: "No.", retry: false, original_type: "chat_cancel" });
+  socket.say("error", { code: "FORBIDDEN", message: "No.", retry: false, ...cancelOf("theirs") });
   assert.deepEqual(codes, ["FORBIDDEN"]);
   assert.deepEqual((await comeBack(socket, tick)).take("chat_cancel").length, 0);
 });

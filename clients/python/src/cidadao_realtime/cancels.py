@@ -31,11 +31,10 @@ class Cancels:
         """The answer has ended."""
         self._asked_at.pop(question, None)
 
-    def refused(self) -> None:
-        """The oldest wish was refused: there is no such answer under way."""
-        asked = [question for question, at in self._asked_at.items() if at is not None]
-        for question in asked[:1]:
-            del self._asked_at[question]
+    def refused(self, question: str | None) -> None:
+        """There is no such answer under way, or it is not for this user to stop."""
+        if question is not None:
+            self.ended(question)
 
     def unsure(self) -> None:
         """Any wish may not have arrived."""

@@ -88,6 +88,7 @@ class Refusal:
     room: str | None = None
     file_id: str | None = None
     offset: int | None = None
+    reply_to: str | None = None
 
 
 @dataclass(frozen=True)
@@ -229,6 +230,7 @@ def _refusal(_: str, data: dict[str, Any]) -> Refusal:
         room=_optional_text(data, "room"),
         file_id=_optional_text(data, "file_id"),
         offset=_number(data, "offset") if "offset" in data else None,
+        reply_to=_optional_text(data, "reply_to"),
     )
 
 

@@ -45,7 +45,7 @@ class Wishes:
             case "chat":
                 return self.outbox.refused(refusal, room, now)
             case "chat_cancel":
-                self.cancels.refused()
+                self.cancels.refused(refusal.reply_to)
                 return None
             case "upload" | "upload_abort":
                 return self.uploads.refused(refusal, room, now)
