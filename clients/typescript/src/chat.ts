@@ -198,6 +198,7 @@ export class SharedChat {
 
   #connected(): void {
     this.#sayPresence();
+    if (this.#ownTyping.isFresh(performance.now())) this.say("typing", { isTyping: true });
     for (const [id, isKnown] of this.#ended) if (!isKnown) this.#sayCancelled(id);
     for (const upload of this.uploads) upload.connected();
   }

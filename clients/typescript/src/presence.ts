@@ -86,4 +86,9 @@ export class OwnTyping {
     if (isNews) this.#saidAt = now;
     return isNews;
   }
+
+  /** Whether it would be shown still, had it been heard. */
+  isFresh(now: number): boolean {
+    return this.#is && now - this.#saidAt < TYPING_MS;
+  }
 }

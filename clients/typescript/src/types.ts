@@ -155,7 +155,7 @@ export interface Chat extends Listenable<ChatEvents>, AsyncIterable<Message>, Di
   check(): void;
   /** Says something. Offline it waits in the outbox; where the connection has stopped it fails at once. */
   send(text: string, options?: SendOptions): Answer;
-  /** Tells the others that one is typing. Call it with each keystroke: repeats are not sent. */
+  /** Tells the others that one is typing, once there is a connection. Call it with each keystroke: repeats are not sent. */
   setTyping(isTyping?: boolean): void;
   /** What is shown with the user in presence: up to 1 KiB of JSON. It is said again after every reconnect. */
   setPresence(state: Record<string, unknown>): void;

@@ -296,6 +296,20 @@ test("that one types oneself is said at most every 3 seconds, and when it ends",
   assert.equal(socket.take("typing").length, 2, "after a message it is news again");
 });
 
+test("who types while the connection comes is seen to type, if that was not long ago", async () => {
+  const { chat, socket } = await openChat();
+  chat.setTyping();
+  const next = await comeBack(socket, tick);
+  assert.equal(next.take("typing").length, 1);
+  chat.setTyping(false);
+  assert.equal(next.take("typing").length, 1);
+  const third = await comeBack(next, tick);
+  chat.setTyping();
+  assert.equal(third.take("typing").length, 1, "of who did not type, nothing was said");
+  tick(6_000);
+  assert.deepEqual((await comeBack(third, tick)).take("typing"), []);
+});
+
 test("who is there: a snapshot replaces, a change changes, an update is neither leaving nor joining", async () => {
   const { chat, socket } = await openChat();
   const counts: number[] = [];
