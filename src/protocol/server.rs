@@ -63,6 +63,9 @@ pub enum ServerFrame<'a> {
         status: &'static str,
         /// The chat's session; elsewhere this connection's own id.
         session_id: &'a Id,
+        /// What the session is called, if it is called anything.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        title: Option<&'a str>,
         /// For a person.
         message: &'static str,
         /// Which connection this is, for a report of a fault.

@@ -2,6 +2,7 @@
 
 use super::Room;
 use crate::auth::Claims;
+use crate::chat_session::Title;
 use crate::code::{CloseCode, Refusal, Reject};
 use crate::config::Config;
 use crate::grants;
@@ -56,6 +57,7 @@ impl<S: Sql> Room<S> {
             ServerFrame::Connection {
                 status: "connected",
                 session_id: if room.kind() == Kind::Chat { room.id() } else { &own_id },
+                title: self.chat_session.as_ref().and_then(|chat| chat.title()).map(Title::as_str),
                 message,
                 connection_id,
                 room,

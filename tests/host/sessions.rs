@@ -293,6 +293,21 @@ fn the_first_question_is_the_title_until_somebody_gives_another_and_everybody_he
 }
 
 #[test]
+fn the_welcome_says_what_the_session_is_called() {
+    let mut world = world();
+    let title = |world: &mut World| {
+        let conn = world.join(CHAT, "ana");
+        world.frames(conn)[0]["data"].get("title").cloned()
+    };
+    assert_eq!(title(&mut world), None);
+    world.note_question(CHAT, "Quem ganhou?");
+    assert_eq!(title(&mut world), Some(json!("Quem ganhou?")));
+    world.evict(CHAT);
+    world.obey(CHAT, &user("ana"), rename("Merenda")).unwrap();
+    assert_eq!(title(&mut world), Some(json!("Merenda")));
+}
+
+#[test]
 fn a_user_costs_a_row_at_the_first_visit_and_none_later() {
     let mut world = world();
     let rows = |world: &World, sql: &Sqlite| (world.now, sql.numbers("SELECT since FROM participants"));

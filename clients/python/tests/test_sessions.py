@@ -99,6 +99,21 @@ async def test_an_answer_comes_in_pieces_and_with_what_the_agent_adds(worker: Wo
         assert answer.transcript.data["suggested_actions"] == ["ver"]
 
 
+async def test_what_a_session_is_called_is_known_at_once_and_when_one_comes_later(worker: Worker, agent: Agent) -> None:
+    async with chat_of(worker, "called") as ana:
+        assert ana.title is None
+        _, call = await asked(ana, agent, "Quanto custou a ponte?")
+        await called(ana, "Quanto custou a ponte?")
+        await call.done()
+        async with chat_of(worker, "called", "bia") as bia:
+            await called(bia, "Quanto custou a ponte?")
+
+
+async def called(chat: Chat, title: str) -> None:
+    while chat.title != title:
+        await asyncio.sleep(0.01)
+
+
 async def whole(answer: Answer) -> str:
     """What a program has printed that never takes anything back."""
     pieces = [piece async for piece in answer]

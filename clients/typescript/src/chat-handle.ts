@@ -37,6 +37,10 @@ export class ChatHandle extends Handle implements Chat {
     return this.#shared.connection.state;
   }
 
+  get title(): string | undefined {
+    return this.#shared.title;
+  }
+
   get presence(): Presence {
     return this.#shared.presence;
   }

@@ -24,6 +24,7 @@ export class SharedChat {
   readonly sessionId: string;
   readonly connection: Connection;
   presence: Presence = present(undefined, {});
+  title: string | undefined;
   readonly uploads: Set<Upload> = new Set();
   isEnded = false;
   readonly #options: ClientOptions;
@@ -224,6 +225,7 @@ export class SharedChat {
     if (message.type === "chat" && typeof data.user_id === "string")
       this.#typing.heard(data.user_id, { isTyping: false });
     if (message.type === "chat_complete") this.#completed(data as ChatComplete);
+    if (message.type === "session_updated") this.#called(textOf(data.title) ?? this.title);
     for (const handle of [...this.#handles]) handle.publish(message);
   }
 
@@ -252,12 +254,25 @@ export class SharedChat {
     return answer;
   }
 
+  #welcomed({ title, presence }: Fields): void {
+    this.#called(textOf(title));
+    if (presence !== undefined) this.#seen(fields(presence));
+  }
+
+  #called(title: string | undefined): void {
+    if (title === this.title) return;
+    this.title = title;
+    this.#emit("@title", title);
+  }
+
+  #seen(data: Fields): void {
+    this.presence = present(this.presence, data);
+    this.#emit("@presence", this.presence);
+  }
+
   #control(type: string, data: Fields): void {
-    if (type === "presence") {
-      this.presence = present(this.presence, data);
-      this.#emit("@presence", this.presence);
-      return;
-    }
+    if (type === "connection") this.#welcomed(data);
+    if (type === "presence") this.#seen(data);
     for (const upload of this.uploads) if (upload.control(type, data)) return;
     if (type === "error") this.#refused(refusalOf(data));
   }

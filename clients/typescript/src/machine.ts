@@ -13,7 +13,6 @@ import {
   confirm,
   cursorOf,
   type Fields,
-  fields,
   frame,
   isMessage,
   PING,
@@ -403,7 +402,7 @@ export class Machine {
     this.#setState("live", { status: "connected", connectionId: String(data.connection_id ?? ""), room });
     if (this.#inbox.welcome(room, place, this.#now)) this.#push({ type: "reset", room, cursor: cursorOf(place) });
     this.#refreshed();
-    if ("presence" in data) this.#push({ type: "control", frame: { type: "presence", data: fields(data.presence) } });
+    this.#push({ type: "control", frame: { type: "connection", data } });
   }
 
   #subscribed(data: Fields): void {

@@ -138,11 +138,15 @@ export interface ChatEvents extends OwnEvents {
   "@typing": readonly string[];
   /** An answer has begun, to whoever's question. */
   "@answer": Answer;
+  /** What the session is called now. */
+  "@title": string | undefined;
 }
 
 /** A chat session. */
 export interface Chat extends Listenable<ChatEvents>, AsyncIterable<Message>, Disposable {
   readonly sessionId: string;
+  /** What the session is called: at first its first question. */
+  readonly title: string | undefined;
   readonly state: ConnectionState;
   readonly presence: Presence;
   readonly typing: readonly string[];

@@ -335,6 +335,19 @@ test("who is there: a snapshot replaces, a change changes, an update is neither 
   assert.deepEqual(counts, [2, 2, 2, 300]);
 });
 
+test("what the session is called is known from the welcome, and each change is told", async () => {
+  const { chat, socket } = await openChat();
+  const titles: (string | undefined)[] = [];
+  chat.on("@title", (title) => titles.push(title));
+  assert.equal(chat.title, undefined);
+  socket.publish("session_updated", { session_id: "s", title: "Quanto custou?" });
+  socket.publish("session_updated", { session_id: "s", title: 7 });
+  const next = await comeBack(socket, tick, { title: "Merenda" });
+  assert.deepEqual([chat.title, titles], ["Merenda", ["Quanto custou?", "Merenda"]]);
+  await comeBack(next, tick);
+  assert.equal(chat.title, undefined, "the session was deleted meanwhile");
+});
+
 test("what is shown in presence is said again after a break", async () => {
   const { chat, socket } = await openChat();
   chat.setPresence({ page: 1 });

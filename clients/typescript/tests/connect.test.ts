@@ -131,8 +131,9 @@ test("a welcome without a place is none", () => {
   assert.equal(driver.status, "connecting");
 });
 
-test("who is there comes with the welcome", () => {
+test("what else the welcome says is handed on", () => {
   const presence = { count: 1, users: [{ user_id: "ana" }] };
-  const [effect] = only("control", new Driver().open({ presence }));
-  assert.deepEqual(effect?.frame, { type: "presence", data: presence });
+  const [effect] = only("control", new Driver().open({ presence, title: "Merenda" }));
+  assert.equal(effect?.frame.type, "connection");
+  assert.deepEqual([effect?.frame.data.presence, effect?.frame.data.title], [presence, "Merenda"]);
 });

@@ -74,6 +74,7 @@ fn welcome(kind: &str, data: &Value, moment: &mut Moment) -> String {
         return ServerFrame::Connection {
             status,
             session_id,
+            title: data["title"].as_str(),
             message,
             connection_id,
             room,

@@ -36,6 +36,8 @@ class Chat:
         look_up: LookUp,
     ) -> None:
         self.room = room
+        self.title: str | None = None
+        """What the session is called, as far as the server has told: at first its first question."""
         self._connection = connection
         self._listen = listen
         self._close = close
@@ -193,6 +195,8 @@ class Chat:
         """A message came."""
         self._typists.take(message)
         data = message.data if isinstance(message.data, dict) else {}
+        if message.type == "session_updated" and isinstance(data.get("title"), str):
+            self.title = data["title"]
         answer = self._answers.get(str(data.get("reply_to")))
         if answer is not None:
             answer.take(message)
@@ -202,6 +206,7 @@ class Chat:
         """Something happened to the connection."""
         match event:
             case events.Connected():
+                self.title = event.title
                 self._reconnected()
             case events.Lost():
                 self._lost()

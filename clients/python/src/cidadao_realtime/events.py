@@ -17,10 +17,11 @@ class Event:
 
 @dataclass(frozen=True)
 class Connected(Event):
-    """The connection is welcomed. ``recovered``: what was missed comes now."""
+    """The connection is welcomed. ``recovered``: what was missed comes now. ``title``: what a chat is called."""
 
     recovered: bool | None = None
     connection_id: str = ""
+    title: str | None = None
 
 
 @dataclass(frozen=True)

@@ -215,7 +215,7 @@ class Machine:
         self._pace.start(now)
         self._wishes.subscriptions.forget_answers()
         complete = self._places.begin(frame.room, frame.cursor, frame.recovered)
-        self._emit(events.Connected(frame.room, frame.recovered, frame.connection_id))
+        self._emit(events.Connected(frame.room, frame.recovered, frame.connection_id, frame.title))
         if not complete:
             self._emit(events.Lost(frame.room, frame.cursor))
         if frame.presence is not None:

@@ -43,6 +43,7 @@ class Welcome:
     reconnect_within: float = 1.0
     connection_id: str = ""
     presence: dict[str, Any] | None = None
+    title: str | None = None
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,7 @@ def _welcome(_: str, data: dict[str, Any]) -> Welcome:
         reconnect_within=_seconds(data, "reconnect_within_ms", 1.0),
         connection_id=_optional_text(data, "connection_id") or "",
         presence=presence if isinstance(presence, dict) else None,
+        title=_optional_text(data, "title"),
     )
 
 

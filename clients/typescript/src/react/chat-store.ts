@@ -67,7 +67,6 @@ export class ChatStore extends LogStore<ChatSnapshot, ChatLog, ChatObserver> {
   readonly #sent = new Map<string, Asked>();
   readonly #answers = new Map<Answer, Unsubscribe>();
   #chat: Chat | undefined;
-  #title: string | undefined;
 
   constructor(name: string, openChat: () => Chat, askedBefore: AskedBefore, limit: number) {
     super(new ChatLog(limit));
@@ -125,7 +124,6 @@ export class ChatStore extends LogStore<ChatSnapshot, ChatLog, ChatObserver> {
   protected override reset(): void {
     super.reset();
     this.#chat = undefined;
-    this.#title = undefined;
     this.#sent.clear();
     this.#uploads.clear();
   }
@@ -140,7 +138,7 @@ export class ChatStore extends LogStore<ChatSnapshot, ChatLog, ChatObserver> {
       typing: chat.typing,
       presence: chat.presence,
       uploads: this.#uploads.entries,
-      title: this.#title,
+      title: chat.title,
       error: this.error,
       lost: this.lost,
     };
@@ -180,6 +178,7 @@ export class ChatStore extends LogStore<ChatSnapshot, ChatLog, ChatObserver> {
         this.look();
       }),
       chat.on("@presence", () => this.changed()),
+      chat.on("@title", () => this.changed()),
       chat.on("@typing", () => this.changed()),
       chat.on("@error", (error) => this.failed(error)),
       chat.on("@reset", (reset) => this.lose(reset)),
@@ -192,7 +191,6 @@ export class ChatStore extends LogStore<ChatSnapshot, ChatLog, ChatObserver> {
 
   #receive(message: Message): void {
     this.log.add(message);
-    if (message.type === "session_updated") this.#title = (message as Message<"session_updated">).data.title;
     this.tell(message);
   }
 

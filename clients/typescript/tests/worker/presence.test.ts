@@ -112,3 +112,14 @@ test("a chat that does not ask who is there is not told", async () => {
   await until("it is told to the other", () => names(chat) === "ana bia");
   assert.equal(network.has('"presence"'), false);
 });
+
+test("what a session is called is known to whoever comes", async () => {
+  await using ana = connect(worker);
+  const chat = ana.chat("called");
+  chat.send("Quanto custou a ponte?");
+  await until("the first question", () => chat.title === "Quanto custou a ponte?");
+  await using other = connect(worker, guest(worker, "bia"));
+  const theirs = other.chat("called");
+  await theirs.ready();
+  assert.equal(theirs.title, "Quanto custou a ponte?");
+});
