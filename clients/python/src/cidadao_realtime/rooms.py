@@ -18,7 +18,9 @@ _SUBSCRIBABLE = ("analysis", "investigation")
 def check_id(value: str) -> str:
     """The id itself, if it is one that the server takes."""
     if not isinstance(value, str) or not _ID.fullmatch(value):
-        raise InvalidIdError(f"an id is 1 to 128 ASCII letters, digits and - . _ ~ @ | + = :, and more than dots (not {value!r:.60})")
+        raise InvalidIdError(
+            f"an id is 1 to 128 ASCII letters, digits and - . _ ~ @ | + = :, and more than dots (not {value!r:.60})"
+        )
     return value
 
 
