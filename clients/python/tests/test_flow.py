@@ -68,7 +68,7 @@ class Line:
         self._enter(self.driver.receive(kind, {"file_id": "f", "offset": self._stored, "size": self._size, **more}))
 
 
-@pytest.mark.parametrize(("rate", "size"), [(1_000, 60_000), (6_000, 600_000), (50_000, 5_000_000)])
+@pytest.mark.parametrize(("rate", "size"), [(700, 70_000), (1_000, 60_000), (6_000, 600_000), (50_000, 5_000_000)])
 def test_a_file_arrives_over_a_slow_line_and_hardly_a_byte_goes_twice(rate: int, size: int) -> None:
     line = Line(rate, size)
     line.run(until=line.driver.now + 1.5 * size / rate)

@@ -459,6 +459,7 @@ class Machine:
         if isinstance(frame, str):
             self._transmit(frame, now)
         else:
+            self._liveness.busy()
             self._out.append(steps.TransmitPart(frame))
 
     def _transmit(self, frame: str, now: float) -> None:
