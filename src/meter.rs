@@ -38,13 +38,15 @@ impl Bucket {
 }
 
 impl Meter {
-    /// Counts one frame of so many bytes, unless it is too much.
+    /// Counts one frame of so many bytes, unless it is too much. One that is larger than what may come at once costs all of
+    /// that: it is refused for its size then, and not told to wait for what never comes.
     pub fn spend(&mut self, now: Millis, bytes: usize, limits: &Limits) -> Result<(), TooFast> {
         let now = now.0.saturating_mul(1_000);
         let time = |amount: u64, per_second: u64| amount.saturating_mul(1_000_000) / per_second.max(1);
         let (message_rate, byte_rate) = (limits.messages_per_second, limits.bytes_per_second);
         let messages = self.messages.take(now, time(1, message_rate), time(limits.message_burst, message_rate));
-        let bytes = self.bytes.take(now, time(bytes as u64, byte_rate), time(limits.byte_burst, byte_rate));
+        let bytes = (bytes as u64).min(limits.byte_burst);
+        let bytes = self.bytes.take(now, time(bytes, byte_rate), time(limits.byte_burst, byte_rate));
         match (messages, bytes) {
             (Ok(messages), Ok(bytes)) => {
                 (self.messages, self.bytes) = (messages, bytes);
@@ -84,6 +86,14 @@ mod tests {
         assert_eq!(meter.spend(Millis(1_099), 1, &limits).unwrap_err().wait, 1);
         assert_eq!(meter.spend(Millis(1_100), 1, &limits), Ok(()), "who waits as long as told is heard");
         assert!(meter.spend(Millis(1_100), 1, &limits).is_err());
+    }
+
+    #[test]
+    fn a_frame_that_is_larger_than_a_burst_costs_a_burst() {
+        let (mut meter, limits) = (Meter::default(), LIMITS());
+        assert_eq!(meter.spend(Millis(1_000), 1_000_000, &limits), Ok(()));
+        assert_eq!(meter.spend(Millis(1_000), 1_000_000, &limits), Err(TooFast { wait: 2_000, abuse: false }));
+        assert_eq!(meter.spend(Millis(3_000), 1_000_000, &limits), Ok(()));
     }
 
     #[test]

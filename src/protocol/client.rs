@@ -307,6 +307,25 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_may_nest_as_deep_as_it_is_long() {
+        let deep = "[".repeat(1 << 18);
+        let whole = format!("{deep}{}", "]".repeat(1 << 18));
+        for (text, kind) in [
+            (deep.clone(), ""),
+            (format!(r#"{{"type":"chat","data":{deep}"#), ""),
+            (format!(r#"{{"id":{whole},"type":"chat"}}"#), "chat"),
+            (format!(r#"{{"type":"chat","id":"m","data":{whole}}}"#), "chat"),
+            (format!(r#"{{"type":"upload","id":"m","data":{{"name":{whole}}}}}"#), "upload"),
+            (format!(r#"{{"type":"subscribe","data":{{"analysis_id":{whole}}}}}"#), "subscribe"),
+            (format!(r#"{{"type":"presence","data":{{"x":{whole}}}}}"#), "presence"),
+            (format!(r#"{{"type":{whole}}}"#), ""),
+        ] {
+            ClientFrame::decode(&text).unwrap_err();
+            assert_eq!(Original::of(&text).kind.unwrap_or_default(), kind);
+        }
+    }
+
+    #[test]
     fn a_refusal_names_what_can_be_read_whatever_else_is_wrong() {
         let named = |text| {
             let Original { kind, id, file, room, answer, question } = Original::of(text);

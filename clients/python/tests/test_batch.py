@@ -167,3 +167,50 @@ def test_a_message_that_is_too_large_is_refused_at_once_and_does_not_hold_up_the
             batch.publish("chat", "1", {"type": "a", "data": "x" * MAX_BYTES})
     assert numbers(server.bodies) == [1]
     assert to_json(news(1)) == server.bodies[0][0]
+
+
+async def test_a_room_that_is_refused_keeps_no_other_waiting() -> None:
+    went: list[str] = []
+    refused = PublishError("FORBIDDEN", "not there")
+
+    def deliver(room: str, messages: Sequence[str]) -> list[Published]:
+        went.append(room)
+        if room == "chat:1":
+            raise refused
+        return [Published(message) for message in messages]
+
+    async def deliver_later(room: str, messages: Sequence[str]) -> list[Published]:
+        return deliver(room, messages)
+
+    plain, batch = Batch(deliver), AsyncBatch(deliver_later)
+    for room in ("1", "2", "1"):
+        plain.publish("chat", room, news(1))
+        await batch.publish("chat", room, news(1))
+    with pytest.raises(PublishError) as caught:
+        plain.flush()
+    assert caught.value is refused
+    with pytest.raises(PublishError):
+        await batch.flush()
+    assert went == ["chat:1", "chat:2"] * 2
+    assert len(plain.published) == len(batch.published) == 1
+
+
+async def test_a_server_that_cannot_be_reached_is_not_tried_for_each_room() -> None:
+    went: list[str] = []
+
+    def deliver(room: str, messages: Sequence[str]) -> list[Published]:
+        went.append(room)
+        raise PublishError("UNREACHABLE", "ConnectError", retry=True)
+
+    async def deliver_later(room: str, messages: Sequence[str]) -> list[Published]:
+        return deliver(room, messages)
+
+    plain, batch = Batch(deliver), AsyncBatch(deliver_later)
+    for room in ("1", "2"):
+        plain.publish("chat", room, news(1))
+        await batch.publish("chat", room, news(1))
+    with pytest.raises(PublishError):
+        plain.flush()
+    with pytest.raises(PublishError):
+        await batch.flush()
+    assert went == ["chat:1"] * 2

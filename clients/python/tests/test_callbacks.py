@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 
 from cidadao_realtime import Connected, Cursor, InterruptedCallError, Message, Options, RealtimeClient
 from cidadao_realtime.callbacks import call, within
+from cidadao_realtime.hub import Hub
 from cidadao_realtime.keeper import GENERAL, Keeper
 
 from .support.driver import EPOCH, TOKEN
@@ -134,3 +136,24 @@ async def test_a_saving_that_was_cancelled_is_logged_and_the_next_is_made(caplog
         await keeper.finish()
     assert "could not be saved" in caplog.text
     assert saved == [{"user:ana": Cursor(EPOCH, 2)}]
+
+
+async def test_nothing_is_called_after_a_callback_that_closes_its_client() -> None:
+    seen: list[str] = []
+    hub = Hub(10)
+
+    @partial(hub.on, "*")
+    async def first(message: Message) -> None:
+        seen.append(f"first {message.id}")
+        await hub.stop()
+
+    @partial(hub.on, "*")
+    def second(message: Message) -> None:
+        seen.append(f"second {message.id}")
+
+    hub.start()
+    for identifier in ("1", "2"):
+        hub.deliver(Message("news", {}, "chat:s", identifier), lambda: None)
+    while tasks_of_the_client():
+        await asyncio.sleep(0)
+    assert seen == ["first 1"]

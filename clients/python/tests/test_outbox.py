@@ -282,6 +282,14 @@ def test_the_state_in_presence_is_shown_on_every_connection() -> None:
     assert driver.sent == [{"type": "presence", "data": {"state": {"mood": 2}}}]
 
 
+def test_what_asks_nobody_has_no_answer_to_be_stopped() -> None:
+    driver = chat()
+    driver.feed(post("a"), post("b"), steps.Withdraw("a", asks=False), steps.Withdraw("b", asks=False))
+    assert [event.id for event in driver.events(Rejected)] == ["b"]
+    acked(driver, "a")
+    assert [frame["type"] for frame in driver.sent] == ["chat"]
+
+
 def test_presence_is_a_snapshot_and_what_changes() -> None:
     driver = Driver(CHAT)
     driver.live(CHAT, presence={"count": 2, "users": [{"user_id": "ana", "state": {"a": 1}}, {"user_id": "bia"}]})

@@ -83,9 +83,17 @@ class Batch(_Collection[threading.Lock]):
             self._flush(waiting, MAX_MESSAGES, waiting.failures)
 
     def flush(self) -> None:
-        """Publishes what waits. After an error what was not published waits still: flush again."""
+        """Publishes what waits. After an error what was not published waits still: flush again.
+
+        What is refused in one room keeps none of the others waiting: they go, and then the first error is raised.
+        """
+        errors: list[PublishError] = []
         for waiting in self._all():
-            self._flush(waiting, 1)
+            try:
+                self._flush(waiting, 1)
+            except PublishError as error:
+                _note(errors, error)
+        _raise_first(errors)
 
     def _flush(self, waiting: _Waiting[threading.Lock], least: int, failures: int | None = None) -> None:
         with waiting.turn:
@@ -123,9 +131,14 @@ class AsyncBatch(_Collection[asyncio.Lock]):
             await self._flush(waiting, MAX_MESSAGES, waiting.failures)
 
     async def flush(self) -> None:
-        """Publishes what waits. After an error what was not published waits still: flush again."""
+        """Publishes what waits, as `Batch.flush` does."""
+        errors: list[PublishError] = []
         for waiting in self._all():
-            await self._flush(waiting, 1)
+            try:
+                await self._flush(waiting, 1)
+            except PublishError as error:
+                _note(errors, error)
+        _raise_first(errors)
 
     async def _flush(self, waiting: _Waiting[asyncio.Lock], least: int, failures: int | None = None) -> None:
         async with waiting.turn:
@@ -147,3 +160,15 @@ class AsyncBatch(_Collection[asyncio.Lock]):
     ) -> None:
         while error is None and self._rooms:
             await self.flush()
+
+
+def _note(errors: list[PublishError], error: PublishError) -> None:
+    """What can succeed later has been tried for long: the other rooms would most likely have to wait as long."""
+    if error.retry:
+        raise error
+    errors.append(error)
+
+
+def _raise_first(errors: Sequence[PublishError]) -> None:
+    if errors:
+        raise errors[0]

@@ -104,7 +104,7 @@ class Chat:
             return await place
         except asyncio.CancelledError:
             if self._said.leave(identifier, place):
-                self._connection.feed(steps.Withdraw(identifier))
+                self._connection.feed(steps.Withdraw(identifier, asks=False))
             raise
         finally:
             self._said.leave(identifier, place)

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import mimetypes
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
@@ -66,7 +67,7 @@ class OutgoingFile:
         self.name = name or _name_of(source)
         self.content_type = content_type or mimetypes.guess_type(self.name)[0] or "application/octet-stream"
         self._progress = progress
-        self._lock = asyncio.Lock()
+        self._lock = threading.Lock()
         self.stored: asyncio.Future[StoredFile] = asyncio.get_running_loop().create_future()
 
     async def digest(self) -> str:
@@ -111,11 +112,18 @@ class OutgoingFile:
             self._file.close()
 
     async def _in_thread(self, work: Callable[..., _Result], *arguments: int) -> _Result:
-        async with self._lock:
-            outcome = await asyncio.to_thread(_attempt, work, *arguments)
+        outcome = await asyncio.to_thread(self._attempt, work, *arguments)
         if isinstance(outcome, _Fault):
             raise outcome.as_exception()
         return outcome
+
+    def _attempt(self, work: Callable[..., _Result], *arguments: int) -> _Result | _Fault:
+        """The lock is the thread's: who waited for it may be cancelled, and it goes on."""
+        try:
+            with self._lock:
+                return work(*arguments)
+        except BaseException as error:
+            return _Fault(error)
 
     def _as_stored(self, event: UploadEnded) -> StoredFile:
         def text(name: str, default: str = "") -> str:
@@ -141,13 +149,6 @@ class OutgoingFile:
     def _read(self, offset: int, length: int) -> bytes:
         self._file.seek(offset)
         return self._file.read(length)
-
-
-def _attempt(work: Callable[..., _Result], *arguments: int) -> _Result | _Fault:
-    try:
-        return work(*arguments)
-    except BaseException as error:
-        return _Fault(error)
 
 
 def _opened(source: Source) -> BinaryIO:

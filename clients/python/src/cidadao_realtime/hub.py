@@ -33,6 +33,7 @@ class Hub:
         self._callbacks: Feed | None = None
         self._task: asyncio.Task[None] | None = None
         self._running: asyncio.Future[None] | None = None
+        self._is_stopped = False
 
     def on(self, topic: Topic, handler: Handler) -> None:
         """Calls a handler from now on."""
@@ -51,6 +52,7 @@ class Hub:
 
     async def stop(self, error: RealtimeError | None = None) -> None:
         """Ends all feeds, and the callback that runs."""
+        self._is_stopped = True
         self.end(None, error)
         if self._callbacks is not None:
             self._callbacks.close()
@@ -111,7 +113,8 @@ class Hub:
     async def _call_all(self, feed: Feed) -> None:
         while (item := await feed.get()) is not None:
             for handler in self._handlers_of(item):
-                await self._call(handler, item)
+                if not self._is_stopped:
+                    await self._call(handler, item)
 
     async def _call(self, handler: Handler, item: Message | Event) -> None:
         try:

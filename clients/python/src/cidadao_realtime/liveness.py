@@ -15,11 +15,12 @@ class Liveness:
         self._timeout = timeout
         self._ping_at: float | None = None
         self._dead_at: float | None = None
+        self._is_busy = False
 
     def start(self, now: float) -> None:
         """A connection is welcomed."""
         self._ping_at = now + self._interval
-        self._dead_at = None
+        self.heard()
 
     def stop(self) -> None:
         """There is no connection."""
@@ -27,7 +28,11 @@ class Liveness:
 
     def heard(self) -> None:
         """Any frame proves that the server is there."""
-        self._dead_at = None
+        self._dead_at, self._is_busy = None, False
+
+    def busy(self) -> None:
+        """Bytes of a file are on their way, until something comes back."""
+        self._is_busy = True
 
     def due(self, now: float, *, uploading: bool) -> Literal["ping", "dead"] | None:
         """What is to be done now. A ping waits behind the bytes of an upload, so then patience is longer."""
@@ -37,7 +42,7 @@ class Liveness:
             return None
         self._ping_at = now + self._interval
         if self._dead_at is None:
-            self._dead_at = now + self._timeout * (_UPLOAD_PATIENCE if uploading else 1.0)
+            self._dead_at = now + self._timeout * (_UPLOAD_PATIENCE if uploading or self._is_busy else 1.0)
         return "ping"
 
     @property

@@ -148,8 +148,8 @@ class Machine:
                 self._places.forget(room)
             case steps.Post(identifier, frame):
                 self._post(identifier, frame)
-            case steps.Withdraw(identifier):
-                self._withdraw(identifier)
+            case steps.Withdraw(identifier, asks):
+                self._withdraw(identifier, asks)
             case steps.Say(frame):
                 if self.state == "live" and self._pace.allows(now):
                     self._transmit(frame, now)
@@ -422,10 +422,10 @@ class Machine:
         for dropped in self._wishes.outbox.add(identifier, frame):
             self._emit(events.Dropped(self.room or "", dropped))
 
-    def _withdraw(self, identifier: str) -> None:
+    def _withdraw(self, identifier: str, asks: bool) -> None:
         if self._wishes.outbox.withdraw(identifier):
             self._emit(events.Rejected(self.room or "", identifier, "CANCELLED", "withdrawn before it was sent"))
-        else:
+        elif asks:
             self._wishes.cancels.add(identifier)
 
     def _renew(self, token: str, now: float) -> None:
@@ -459,6 +459,7 @@ class Machine:
         if isinstance(frame, str):
             self._transmit(frame, now)
         else:
+            self._liveness.busy()
             self._out.append(steps.TransmitPart(frame))
 
     def _transmit(self, frame: str, now: float) -> None:

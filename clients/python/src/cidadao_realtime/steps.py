@@ -82,9 +82,10 @@ class Post:
 
 @dataclass(frozen=True)
 class Withdraw:
-    """Do not send a frame that was posted, or cancel the answer to it."""
+    """Do not send a frame that was posted, or cancel the answer to it, if it asks for one."""
 
     id: str
+    asks: bool = True
 
 
 @dataclass(frozen=True)

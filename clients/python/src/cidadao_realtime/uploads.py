@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .backoff import Backoff, Random
 from .events import Event, UploadEnded, UploadMoved
+from .flow import Flow
 from .protocol import Part, Refusal, UploadFrame, upload_abort
 
 _PATIENCE = 15.0
@@ -27,6 +28,12 @@ class _File:
     part: int = _FRAME
     not_before: float = 0.0
     patience_ends: float = 0.0
+    flow: Flow = field(default_factory=Flow)
+
+    def restart(self, stored: int) -> None:
+        """Goes on from there; what is on its way may be lost."""
+        self.flow.broken()
+        self.sent = self.stored = stored
 
 
 class Uploads:
@@ -82,7 +89,7 @@ class Uploads:
         if file is None:
             return None
         if refusal.offset is not None:
-            file.sent = file.stored = min(refusal.offset, file.size)
+            file.restart(min(refusal.offset, file.size))
         elif refusal.retry:
             self._announce_later(file, now + (refusal.retry_after or 0.5) + file.backoff.delay())
         else:
@@ -129,12 +136,12 @@ class Uploads:
 
     def _announce_later(self, file: _File, at: float) -> None:
         file.asked, file.handle, file.not_before = False, None, at
-        file.sent = file.stored
+        file.restart(file.stored)
 
 
 def _begin(file: _File, data: dict[str, Any]) -> None:
     file.handle = _whole(data, "handle", 0)
-    file.sent = file.stored = min(_whole(data, "offset", 0), file.size)
+    file.restart(min(_whole(data, "offset", 0), file.size))
     file.window = max(1, _whole(data, "window_bytes", _WINDOW))
     file.part = max(1, _whole(data, "frame_bytes", _FRAME))
 
@@ -142,6 +149,7 @@ def _begin(file: _File, data: dict[str, Any]) -> None:
 def _move(file: _File, data: dict[str, Any], now: float) -> None:
     file.stored = max(file.stored, min(_whole(data, "offset", 0), file.size))
     file.sent = max(file.sent, file.stored)
+    file.flow.arrived(file.stored, now)
     file.patience_ends = now + _PATIENCE
     file.backoff.reset()
 
@@ -150,14 +158,16 @@ def _next_of(file_id: str, file: _File, now: float) -> str | Part | None:
     if not file.asked:
         file.asked, file.patience_ends = True, now + _PATIENCE
         return file.frame
-    end = min(file.size, file.stored + file.window)
+    end = min(file.size, file.stored + min(file.window, file.flow.bytes))
     if file.handle is None or file.sent >= end:
         return None
-    length = min(file.part, end - file.sent)
-    if length < file.part and end < file.size and file.sent > file.stored:
+    full = min(file.part, file.flow.bytes)
+    length = min(full, end - file.sent)
+    if length < full and end < file.size and file.sent > file.stored:
         return None  # small frames count against the rate: wait for the window rather than fill it up
     part = Part(file_id, file.handle, file.sent, length)
     file.sent += length
+    file.flow.sent(file.sent, now)
     return part
 
 
