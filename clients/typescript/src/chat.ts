@@ -19,6 +19,8 @@ import type { Upload } from "./upload.ts";
 const LINGER_MS = 1_000;
 /** Of how many answers that have ended what comes late is still recognised. */
 const MAX_ENDED = 100;
+/** After so long it is said again what the server could not hear. */
+const CANCEL_MS = 1_000;
 
 export class SharedChat {
   readonly sessionId: string;
@@ -279,7 +281,7 @@ export class SharedChat {
 
   #refused(refusal: Refusal): void {
     const { code, original_type, reply_to, retry_after_ms } = refusal;
-    if (original_type === "chat_cancel" && !refusal.retry) this.#cancelRefused(reply_to);
+    if (original_type === "chat_cancel") this.#cancelRefused(reply_to, refusal);
     if (original_type === undefined && code === "RATE_LIMIT") {
       for (const upload of this.uploads) upload.tooFast(retry_after_ms);
     }
@@ -287,9 +289,11 @@ export class SharedChat {
     if (original_type !== "chat_cancel" || code !== "NOT_FOUND") this.#emit("@error", new RealtimeError(refusal));
   }
 
-  /** It has ended meanwhile, or is another's. */
-  #cancelRefused(id: string | undefined): void {
-    if (id !== undefined && this.#ended.has(id)) this.#ended.set(id, true);
+  /** It is said again later; or it has ended meanwhile, or is another's. */
+  #cancelRefused(id: string | undefined, { retry, retry_after_ms = CANCEL_MS }: Refusal): void {
+    if (id === undefined || this.#ended.get(id) !== false) return;
+    if (!retry) this.#ended.set(id, true);
+    else setTimeout(() => this.#ended.get(id) === false && this.#sayCancelled(id), retry_after_ms);
   }
 
   /** The question was there before, so its answer may have ended before this connection: the log knows. */

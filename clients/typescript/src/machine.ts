@@ -383,7 +383,7 @@ export class Machine {
     if (type === "connection" || type === "connection_established") this.#welcomed(data);
     else if (type === "error") this.#refused(data);
     else if (type === "subscribed") this.#subscribed(data);
-    else if (type === "unsubscribed") this.#announce(this.#inbox.subscriptions.unsubscribed(String(data.room)));
+    else if (type === "unsubscribed") this.#unsubscribed(data);
     else if (type === "ack") this.#acknowledged(data);
     else if (type === "token_expiring") this.#credentials.expiring(this.#now);
     else if (type === "refreshed") this.#refreshed();
@@ -408,6 +408,11 @@ export class Machine {
   #subscribed(data: Fields): void {
     const place = placeOf(data);
     if (place) this.#announce(this.#inbox.subscribed(String(data.room), place, this.#now));
+  }
+
+  /** Or it was refused to end it: then it is heard still, if it is wanted again. */
+  #unsubscribed({ room }: Fields): void {
+    this.#announce(this.#inbox.subscriptions.unsubscribed(String(room)));
   }
 
   /** The token was taken: it may open what the last one did not. */
@@ -439,6 +444,7 @@ export class Machine {
     if (about === undefined) this.#refusal = refusal;
     if (this.#phase === "dialing" || (about === undefined && ENDS.includes(refusal.code))) this.#turnedAway(refusal);
     else if (about === "subscribe") this.#announce(this.#inbox.subscriptions.refused(refusal, this.#now));
+    else if (about === "unsubscribe") this.#unsubscribed(data);
     else if (about === "refresh") this.#credentials.retryLater(this.#now);
     else if (about === "ack") this.#inbox.unsettle(this.#now);
     else {

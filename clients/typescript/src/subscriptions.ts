@@ -121,10 +121,10 @@ export class Subscriptions {
     return [refuse(known, { code: "FORBIDDEN", message: "The token opens it no more." })];
   }
 
-  /** A room that was asked for is asked for again later, or not at all. */
+  /** A room that cannot be heard, or not any more, is asked for again later, or not at all. */
   refused(refusal: Refusal, now: number): Change[] {
     const known = this.#rooms.get(refusal.room as string);
-    if (!known || known.answerBy === NEVER) return [];
+    if (!known) return [];
     if (!refusal.retry) return [refuse(known, refusal)];
     mark(known, "pending", now + (refusal.retry_after_ms ?? pauseAfter(this.#pauses++)));
     return [];

@@ -109,6 +109,7 @@ export class Upload {
   /** Changes whenever sending begins anew: what was read for the last time is thrown away. */
   #turn = 0;
   #isReading = false;
+  #hasBegun = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Since something arrived. */
   #retries = 0;
@@ -156,7 +157,7 @@ export class Upload {
 
   /** Whether the frame was about this file. */
   control(type: string, data: Fields): boolean {
-    if (data.file_id !== this.#id) return false;
+    if (data.file_id !== this.#id || this.#isOfAnother(type, data)) return false;
     if (type === "upload_ready") this.#ready(data);
     else if (type === "upload_progress") this.#progress(data);
     else if (type === "upload_complete") this.#complete(data);
@@ -164,6 +165,11 @@ export class Upload {
     else if (type === "error") this.#refused(data);
     else return false;
     return true;
+  }
+
+  /** What was aborted before under the same id is told of until this one has begun. */
+  #isOfAnother(type: string, { original_type }: Fields): boolean {
+    return original_type === "upload_abort" || (type === "upload_aborted" && !this.#hasBegun);
   }
 
   /** The server hears too much, and has dropped something: perhaps of this file. */
@@ -176,6 +182,7 @@ export class Upload {
     if (!isWhole(handle) || !isWhole(offset)) return;
     this.#pause();
     this.#handle = handle;
+    this.#hasBegun = true;
     this.#stored = this.#sent = offset;
     this.#window = wholeOf(window_bytes) || WINDOW_BYTES;
     this.#frame = wholeOf(frame_bytes) || FRAME_BYTES;
@@ -225,7 +232,7 @@ export class Upload {
   }
 
   #tell(): void {
-    this.#later(STALL_MS);
+    if (this.#handle !== undefined) this.#later(STALL_MS);
     if (this.#onProgress) call(this.#onProgress, { sent: this.#stored, size: this.#file.size });
   }
 

@@ -42,6 +42,9 @@ async function uploading(): Promise<{ socket: FakeSocket; done: Promise<unknown>
   return { socket, done, progress };
 }
 
+const begun = (socket: FakeSocket) =>
+  socket.say("upload_ready", { file_id: "file-1", handle: 1, offset: 0, size: 1_000 });
+
 /** Of the connection's own frames. */
 const CONTROLS: Record<string, (data: never, each: Case) => Promise<void>> = {
   ack: async (data: { seq: number; duplicate?: boolean }, each) => {
@@ -74,6 +77,7 @@ const CONTROLS: Record<string, (data: never, each: Case) => Promise<void>> = {
   },
   upload_aborted: async (_, each) => {
     const { socket, done } = await uploading();
+    begun(socket);
     feed(socket, each);
     await assert.rejects(done, { code: "ABORTED" });
   },
@@ -93,7 +97,7 @@ async function refused(data: Record<string, unknown>, each: Case): Promise<void>
 
 async function uploadRefused(data: Record<string, unknown>, each: Case): Promise<void> {
   const { socket, done } = await uploading();
-  socket.say("upload_ready", { file_id: "file-1", handle: 1, offset: 0, size: 1_000 });
+  begun(socket);
   feed(socket, each);
   if (data.offset === undefined) await assert.rejects(done, { code: data.code });
   else assert.equal(socket.take("upload").length, 1, "it asks from where to go on");

@@ -154,6 +154,23 @@ test("a cancellation that came too fast is repeated on the next connection", asy
   assert.equal((await comeBack(socket, tick)).take("chat_cancel").length, 1);
 });
 
+test("a cancellation that came too fast is repeated on the same connection, until the answer has ended", async () => {
+  const { chat, socket } = await openChat();
+  const answer = chat.send("?", { id: "q1" });
+  socket.say("ack", { id: "q1", seq: 1 });
+  answer.cancel();
+  socket.take("chat_cancel");
+  const refuse = () =>
+    socket.say("error", { code: "RATE_LIMIT", message: "", retry: true, retry_after_ms: 700, ...cancelOf("q1") });
+  refuse();
+  tick(700);
+  assert.equal(socket.take("chat_cancel").length, 1);
+  refuse();
+  socket.publish("chat_complete", { status: "cancelled", content: "", ...answerTo("q1") }, 2);
+  tick(700);
+  assert.deepEqual(socket.take("chat_cancel"), []);
+});
+
 test("a cancellation that is refused is told, and not repeated", async () => {
   const { chat, socket } = await openChat();
   const codes: string[] = [];

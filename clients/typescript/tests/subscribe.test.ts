@@ -141,10 +141,7 @@ test("an answer that does not come is not waited for", () => {
 
 test("a refusal without a question is nobody's", () => {
   assert.deepEqual(refuse(opened(), "FORBIDDEN"), []);
-  const driver = opened(INV);
-  driver.subscribed(INV, 1);
-  assert.deepEqual(refuse(driver, "FORBIDDEN"), []);
-  driver.feed({ type: "subscribe", room: ANA });
+  const driver = opened(ANA);
   assert.deepEqual(refuse(driver, "INVALID_FRAME", undefined, { room: undefined }), []);
 });
 
@@ -164,4 +161,24 @@ test("who names a place counts, even if another asked first and has no answer ye
   driver.feed({ type: "subscribe", room: INV });
   driver.feed({ type: "subscribe", room: INV, cursor: { epoch: EPOCH, seq: 40 } });
   assert.deepEqual(sent(driver.open()), [ask("investigation_id", "1", { epoch: EPOCH, since: 40 })]);
+});
+
+test("a room that can be heard no more is asked for again, if that may help", () => {
+  const driver = opened(INV);
+  driver.subscribed(INV, 3);
+  refuse(driver, "UNAVAILABLE", INV, { retry: true });
+  assert.deepEqual(sent(driver.pass(1_000)), [ask("investigation_id", "1", { epoch: EPOCH, since: 3 })]);
+  driver.subscribed(INV, 3);
+  assert.deepEqual(status(refuse(driver, "FORBIDDEN")), [[INV, "refused", "FORBIDDEN"]]);
+});
+
+test("a room whose end was refused is heard when it is taken again", () => {
+  const driver = opened(INV);
+  driver.subscribed(INV, 3);
+  driver.feed({ type: "unsubscribe", room: INV });
+  driver.pass(1_000);
+  driver.frame("error", { code: "RATE_LIMIT", message: "", retry: true, original_type: "unsubscribe", room: INV });
+  driver.feed({ type: "subscribe", room: INV });
+  driver.subscribed(INV, 3);
+  assert.deepEqual(seqs(driver.message(INV, 4)), [4]);
 });

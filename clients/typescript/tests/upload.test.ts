@@ -168,6 +168,32 @@ test("a refusal for good ends it, one for now asks again later", async () => {
   await assert.rejects(done, withCode("FILE_TYPE_NOT_ALLOWED"));
 });
 
+test("what arrives of a file while it pauses does not make the pause longer", async () => {
+  const { socket } = await begin(10);
+  ready(socket);
+  await turns();
+  socket.say("error", { code: "RATE_LIMIT", message: "", retry: true, retry_after_ms: 700 });
+  progress(socket, 2);
+  tick(700);
+  assert.equal(socket.take("upload").length, 1);
+});
+
+test("a file that is sent again under its id is not ended by the end of the one before", async () => {
+  const controller = new AbortController();
+  const { chat, socket, done } = await begin(10, { signal: controller.signal });
+  controller.abort();
+  await assert.rejects(done, { name: "AbortError" });
+  const again = chat.upload(bytes(10), { id: "file-1" });
+  again.catch(() => {});
+  socket.say("upload_aborted", { file_id: "file-1" });
+  await sent(socket, "upload");
+  ready(socket);
+  const late = { code: "NOT_FOUND", message: "", retry: false, original_type: "upload_abort", file_id: "file-1" };
+  socket.say("error", late);
+  complete(socket);
+  assert.equal((await again).seq, 5);
+});
+
 test("a hole is filled from the place that the server names, which is asked for once", async () => {
   const { socket } = await begin(10);
   ready(socket, 0, { window_bytes: 10 });
@@ -221,6 +247,7 @@ test("two files go side by side, each with its own frames", async () => {
 
 test("what ends the connection, the session or the server ends it", async () => {
   const aborted = await begin(10);
+  ready(aborted.socket);
   aborted.socket.say("upload_aborted", { file_id: "file-1" });
   await assert.rejects(aborted.done, withCode("ABORTED"));
   const stopped = await begin(10);

@@ -24,6 +24,10 @@ export class AskedBefore {
     if (this.#kept.size > MAX_ASKED && oldest !== undefined) this.#kept.delete(oldest);
   }
 
+  forget(): void {
+    this.#kept.clear();
+  }
+
   /** By the ids of the questions, oldest first, and no more afterwards. */
   take(chat: string): [string, Asked][] {
     const found = [...this.#kept].filter(([, kept]) => kept.chat === chat);

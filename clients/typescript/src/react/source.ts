@@ -94,5 +94,6 @@ export class Owned extends Sharing {
   #close(): void {
     this.#client?.close();
     this.#client = undefined;
+    this.asked.forget();
   }
 }

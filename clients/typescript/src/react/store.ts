@@ -17,7 +17,7 @@ export abstract class Store<S> {
   readonly #listeners = new Set<() => void>();
   #snapshot: S | undefined;
   #frame: ReturnType<typeof setTimeout> | undefined;
-  #replayEnds = 0;
+  #replayEnds = Number.NEGATIVE_INFINITY;
   #replayed = 0;
   #linger: ReturnType<typeof setTimeout> | undefined;
   #ends: Unsubscribe[] | undefined;
@@ -60,15 +60,15 @@ export abstract class Store<S> {
 
   /** From now on comes what was missed, if anything was. */
   protected connected(): void {
-    this.#replayEnds = Date.now() + REPLAY_MS;
+    this.#replayEnds = performance.now() + REPLAY_MS;
     this.#replayed = 0;
   }
 
   /** Shows what was added: soon, or once all is there that was missed. No frame says that, but a pause does. */
   protected added(): void {
-    const late = Date.now() - this.#replayEnds;
+    const late = performance.now() - this.#replayEnds;
     if (late >= 0 && late < PAGE_MS && this.#replayed >= MANY) this.connected();
-    const rest = this.#replayEnds - Date.now();
+    const rest = this.#replayEnds - performance.now();
     if (rest <= 0) {
       this.changed();
       return;
@@ -97,7 +97,7 @@ export abstract class Store<S> {
     for (const end of this.#ends?.splice(0).reverse() ?? []) end();
     this.#ends = undefined;
     this.#snapshot = undefined;
-    this.#replayEnds = 0;
+    this.#replayEnds = Number.NEGATIVE_INFINITY;
     this.reset();
   }
 }

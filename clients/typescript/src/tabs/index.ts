@@ -1,11 +1,13 @@
 // @cidadao/realtime/tabs: one general connection for all tabs of a user.
 
 import { createClient } from "../client.ts";
-import { closed, quiet } from "../deferred.ts";
+import { closed } from "../deferred.ts";
 import { Emitter } from "../emitter.ts";
 import { RealtimeError } from "../errors.ts";
 import type { Message } from "../messages.ts";
 import { roomName } from "../protocol.ts";
+import { whenReady } from "../ready.ts";
+import { stopOf } from "../state.ts";
 import type {
   Chat,
   ChatOptions,
@@ -67,6 +69,7 @@ class TabsClient implements Client {
   }
 
   connect(): void {
+    if (this.#isClosed) return;
     this.#wasLeft = false;
     this.#isConnecting = true;
     const { status } = this.#state;
@@ -89,19 +92,7 @@ class TabsClient implements Client {
   }
 
   ready(): Promise<void> {
-    this.connect();
-    const wait = new Promise<void>((resolve, reject) => {
-      const look = () => {
-        if (this.#state.status === "connected") resolve();
-        else if (this.#state.status === "stopped") reject(this.#state.reason);
-        else if (this.#state.status === "idle") reject(closed());
-        else return;
-        end();
-      };
-      const end = this.#emitter.on("@state", look);
-      look();
-    });
-    return quiet(wait);
+    return whenReady(this, this.#emitter, () => this.#isClosed);
   }
 
   on(name: string, listener: (event: never) => void): Unsubscribe {
@@ -162,10 +153,11 @@ class TabsClient implements Client {
   /** A turn is never used again: another room of the same name is another wish. */
   #newRoom(name: string): TabRoom {
     this.#turns += 1_000_000;
-    const room = new TabRoom(name, this.#turns, () => {
+    const changed = () => {
       if (room.handles.size === 0) this.#rooms.delete(name);
       this.#wish();
-    });
+    };
+    const room = new TabRoom(name, this.#turns, changed, () => stopOf(this.#state));
     this.#rooms.set(name, room);
     return room;
   }

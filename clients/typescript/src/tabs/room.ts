@@ -1,9 +1,10 @@
 // A room as a program in one tab holds it.
 
-import { closed, quiet } from "../deferred.ts";
+import { closed } from "../deferred.ts";
 import type { RealtimeError } from "../errors.ts";
 import { Handle } from "../handle.ts";
 import type { Cursor, Message } from "../messages.ts";
+import { waitFor } from "../ready.ts";
 import type { ConnectionState, Room, RoomStatus, Unsubscribe } from "../types.ts";
 
 /** What the handles of one room in this tab have in common. */
@@ -15,11 +16,14 @@ export class TabRoom {
   cursor: Cursor | undefined;
   since: Cursor | undefined;
   turn: number;
+  /** Why nothing comes in this tab, if it is so. */
+  readonly stop: () => RealtimeError | undefined;
   readonly #changed: () => void;
 
   /** `changed` is called when other handles hold it, or want something else. */
-  constructor(name: string, turn: number, changed: () => void) {
+  constructor(name: string, turn: number, changed: () => void, stop: () => RealtimeError | undefined) {
     this.name = name;
+    this.stop = stop;
     this.turn = turn;
     this.#changed = changed;
   }
@@ -78,22 +82,14 @@ export class TabHandle extends Handle implements Room {
   }
 
   protected get error(): RealtimeError | undefined {
-    return this.#shared.error;
+    return this.#shared.stop() ?? this.#shared.error;
   }
 
   get ready(): Promise<void> {
-    const wait = new Promise<void>((resolve, reject) => {
-      const look = () => {
-        if (this.status === "live") resolve();
-        else if (this.status === "refused") reject(this.error);
-        else if (this.status === "closed") reject(closed());
-        else return;
-        end();
-      };
-      const end = this.emitter.on("@status", look);
-      look();
+    return waitFor(this.emitter, () => {
+      if (!this.release) return closed();
+      return this.error ?? this.status === "live";
     });
-    return quiet(wait);
   }
 
   /** Another handle may have asked for it again. */
@@ -106,7 +102,7 @@ export class TabHandle extends Handle implements Room {
 
   changed(): void {
     this.emit("@status", this.status);
-    const { error } = this;
+    const { error } = this.#shared;
     if (!error) return;
     this.emit("@error", error);
     this.endLoops(error);

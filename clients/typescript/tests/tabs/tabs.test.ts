@@ -171,6 +171,21 @@ describe("tabs of one group", () => {
     assert.equal(server.open.length, 1);
   });
 
+  it("tell who waits for a room why the connection stopped", async () => {
+    const tab = open({ getToken: () => null });
+    const room = tab.investigation("inv-1");
+    await assert.rejects(room.ready, { code: "NO_TOKEN" });
+    await assert.rejects(room.ready, { code: "NO_TOKEN" }, "who asks later, too");
+    await assert.rejects(room[Symbol.asyncIterator]().next(), { code: "NO_TOKEN" });
+  });
+
+  it("tell who waits for one that is closed that it is", async () => {
+    const tab = open();
+    await tab.close();
+    await assert.rejects(tab.ready(), { code: "CLOSED" });
+    assert.equal(tab.state.status, "idle");
+  });
+
   it("do not share with another group", async () => {
     const [one, two] = [open(), open({ group: "somebody else" })];
     await Promise.all([one.ready(), two.ready()]);
