@@ -160,9 +160,11 @@ impl Original {
     pub fn of(text: &str) -> Self {
         let Some([kind, id, data]) = json::pick(text, ["type", "id", "data"]) else { return Self::default() };
         let (kind, id): (Option<Cow<'_, str>>, Option<Id>) = (lenient(kind), lenient(id));
-        let named = |name: &str| lenient(member(data, name));
         let about = match kind.as_deref().unwrap_or_default() {
-            "chat_cancel" => Self { answer: named("message_id"), question: named("reply_to"), ..Self::default() },
+            "chat_cancel" => {
+                let [answer, question] = members(data, ["message_id", "reply_to"]).map(lenient);
+                Self { answer, question, ..Self::default() }
+            }
             "subscribe"
             | "subscribe_investigation"
             | "subscribe_analysis"
@@ -170,7 +172,10 @@ impl Original {
             | "unsubscribe_investigation"
             | "unsubscribe_analysis" => Self { room: room_of(data), ..Self::default() },
             "upload" => Self { file: id.clone(), ..Self::default() },
-            "upload_abort" => Self { file: named("file_id"), ..Self::default() },
+            "upload_abort" => {
+                let [file] = members(data, ["file_id"]).map(lenient);
+                Self { file, ..Self::default() }
+            }
             _ => Self::default(),
         };
         Self { kind: kind.map(|kind| kind.chars().take(64).collect()), id, ..about }
@@ -185,7 +190,7 @@ impl Original {
 
 /// The one room that `data` names.
 fn room_of(data: Option<&RawValue>) -> Option<RoomName> {
-    let (kind, id) = match ["investigation_id", "analysis_id"].map(|name| member(data, name)) {
+    let (kind, id) = match members(data, ["investigation_id", "analysis_id"]) {
         [Some(id), None] => (Kind::Investigation, id),
         [None, Some(id)] => (Kind::Analysis, id),
         [None, None] | [Some(_), Some(_)] => return None,
@@ -193,10 +198,10 @@ fn room_of(data: Option<&RawValue>) -> Option<RoomName> {
     Some(RoomName::new(kind, lenient(Some(id))?))
 }
 
-/// What stands in `data` under that name, if there is anything.
-fn member<'a>(data: Option<&'a RawValue>, name: &str) -> Option<&'a RawValue> {
-    let [member] = json::pick(data?.get(), [name])?;
-    member.filter(|member| member.get() != "null")
+/// What stands in `data` under these names, where there is anything.
+fn members<'a, const N: usize>(data: Option<&'a RawValue>, names: [&str; N]) -> [Option<&'a RawValue>; N] {
+    let picked = data.and_then(|data| json::pick(data.get(), names)).unwrap_or([None; N]);
+    picked.map(|member| member.filter(|member| member.get() != "null"))
 }
 
 fn lenient<'a, T: Deserialize<'a>>(value: Option<&'a RawValue>) -> Option<T> {
