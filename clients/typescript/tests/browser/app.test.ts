@@ -1,27 +1,16 @@
 // The React example in Chromium, against the built worker.
 
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
-import type { Browser, Page } from "playwright-core";
+import { describe, it } from "node:test";
+import type { Page } from "playwright-core";
 import type { Call } from "../../../../miniflare-tests/support/agent.ts";
 import { buildApp } from "../../examples/react-app/build.mjs";
-import { launch, Person, skip } from "./support/browser.ts";
+import { Person, skip } from "./support/browser.ts";
+import { sceneOf } from "./support/scene.ts";
 import { Stage } from "./support/stage.ts";
 
-let browser: Browser;
-let stage: Stage;
-
-before(async () => {
-  if (skip) return;
-  // Only a development build mounts everything twice in StrictMode.
-  stage = await Stage.set((outdir) => buildApp({ outdir, mode: "development" }));
-  browser = await launch();
-});
-
-after(async () => {
-  await browser?.close();
-  await stage?.[Symbol.asyncDispose]();
-});
+// Only a development build mounts everything twice in StrictMode.
+const scene = sceneOf(() => Stage.set((outdir) => buildApp({ outdir, mode: "development" })));
 
 const live = (page: Page) => page.locator('.badge[data-status="connected"]').waitFor();
 const answerOf = (page: Page) => page.locator(".answer p:not(.stage)");
@@ -40,16 +29,16 @@ async function reads(page: Page, selector: string, text: string): Promise<void> 
 async function ask(page: Page, text: string): Promise<Call> {
   await page.getByLabel("Mensagem", { exact: true }).fill(text);
   await page.getByRole("button", { name: "Enviar", exact: true }).click();
-  return stage.agent.next();
+  return scene.stage.agent.next();
 }
 
 describe("the React example", { skip }, () => {
   it("opens one connection and one chat, though StrictMode mounts everything twice", async () => {
-    await using ana = await Person.of(browser);
-    const page = await ana.open(stage.page("ana", "strict"));
+    await using ana = await Person.of(scene.browser);
+    const page = await ana.open(scene.stage.page("ana", "strict"));
     await live(page);
     await page.getByRole("list", { name: "1 pessoa na conversa" }).waitFor();
-    await stage.publish("/investigations/strict", {
+    await scene.stage.publish("/investigations/strict", {
       type: "anomaly_detected",
       data: { severity: "high", description: "Contrato 42" },
     });
@@ -60,27 +49,27 @@ describe("the React example", { skip }, () => {
 
   it("shows what was found before it came, and after", async () => {
     const found = (description: string) => ({ type: "anomaly_detected", data: { severity: "low", description } });
-    await stage.publish("/investigations/history", [found("primeiro"), found("segundo")]);
-    await using ana = await Person.of(browser);
-    const page = await ana.open(stage.page("ana", "history"));
+    await scene.stage.publish("/investigations/history", [found("primeiro"), found("segundo")]);
+    await using ana = await Person.of(scene.browser);
+    const page = await ana.open(scene.stage.page("ana", "history"));
     await page.locator(".anomaly").getByText("segundo").waitFor();
     await live(page);
-    await stage.publish("/investigations/history", found("terceiro"));
+    await scene.stage.publish("/investigations/history", found("terceiro"));
     await page.locator(".anomaly").getByText("terceiro").waitFor();
     assert.deepEqual(await page.locator(".anomaly p").allTextContents(), ["terceiro", "segundo", "primeiro"]);
   });
 
   it("shows an answer as it is written, and loses and doubles nothing when the connection drops in between", async () => {
-    await using ana = await Person.of(browser);
-    const page = await ana.open(stage.page("ana", "drop"));
+    await using ana = await Person.of(scene.browser);
+    const page = await ana.open(scene.stage.page("ana", "drop"));
     await live(page);
     const call = await ask(page, "Quem assinou?");
     await call.write("Foi ");
     await reads(page, ".answer p", "Foi ");
-    stage.network.cut();
+    scene.stage.network.cut();
     await page.locator('.badge[data-status="waiting"]').waitFor();
     await call.write("a Ana, ");
-    stage.network.mend();
+    scene.stage.network.mend();
     await reads(page, ".answer p", "Foi a Ana, ");
     await call.write("em maio.");
     await reads(page, ".answer p", "Foi a Ana, em maio.");
@@ -88,52 +77,52 @@ describe("the React example", { skip }, () => {
     await page.locator('.answer[data-status="completed"]').waitFor();
     assert.deepEqual(await answerOf(page).allTextContents(), ["Foi a Ana, em maio."]);
     assert.equal(await page.locator(".said").count(), 1);
-    assert.equal(stage.agent.waiting, 0, "it was asked once");
+    assert.equal(scene.stage.agent.waiting, 0, "it was asked once");
   });
 
   it("keeps what is said without a network, and sends it once when the network is back", async () => {
-    await using ana = await Person.of(browser);
-    const page = await ana.open(stage.page("ana", "offline"));
+    await using ana = await Person.of(scene.browser);
+    const page = await ana.open(scene.stage.page("ana", "offline"));
     await live(page);
-    stage.network.cut();
+    scene.stage.network.cut();
     await ana.context.setOffline(true);
     await page.locator(".banner").waitFor();
     await page.getByLabel("Mensagem", { exact: true }).fill("Ainda aqui?");
     await page.getByRole("button", { name: "Enviar", exact: true }).click();
     await page.locator('.said[data-status="sending"]').waitFor();
-    stage.network.mend();
+    scene.stage.network.mend();
     await ana.context.setOffline(false);
-    const call = await stage.agent.next();
+    const call = await scene.stage.agent.next();
     await call.write("Sim.");
     await call.done();
     await reads(page, ".answer p", "Sim.");
     await page.locator('.said[data-status="sent"]').waitFor();
     await page.getByRole("alert").waitFor({ state: "detached" });
-    const said = (await stage.log("/chat/offline")).filter(({ type }) => type === "chat");
+    const said = (await scene.stage.log("/chat/offline")).filter(({ type }) => type === "chat");
     assert.equal(said.length, 1);
   });
 
   it("shows the end of an answer in whose middle the worker was killed", async () => {
-    await using ana = await Person.of(browser);
-    const page = await ana.open(stage.page("ana", "killed"));
+    await using ana = await Person.of(scene.browser);
+    const page = await ana.open(scene.stage.page("ana", "killed"));
     await live(page);
     const call = await ask(page, "Quem?");
     await call.write("Foi ");
     await reads(page, ".answer p", "Foi ");
-    await stage.worker.kill();
+    await scene.stage.worker.kill();
     await page.locator('.badge[data-status="waiting"]').waitFor();
-    await stage.worker.restart();
+    await scene.stage.worker.restart();
     await page.locator(".answer:not([data-status=answering])").waitFor();
-    const [end] = (await stage.log("/chat/killed")).filter(({ type }) => type === "chat_complete");
+    const [end] = (await scene.stage.log("/chat/killed")).filter(({ type }) => type === "chat_complete");
     assert.equal(await page.locator(".answer").getAttribute("data-status"), end.data.status);
     assert.equal((await answerOf(page).allTextContents()).join(""), end.data.content);
     assert.equal(await page.locator(".said").count(), 1);
   });
 
   it("shows in both windows what is said in one, and the answer", async () => {
-    await using ana = await Person.of(browser);
-    const one = await ana.open(stage.page("ana", "windows"));
-    const two = await ana.open(stage.page("ana", "windows"));
+    await using ana = await Person.of(scene.browser);
+    const one = await ana.open(scene.stage.page("ana", "windows"));
+    const two = await ana.open(scene.stage.page("ana", "windows"));
     await Promise.all([live(one), live(two)]);
     const call = await ask(one, "Quem?");
     await call.write("Foi ");
@@ -144,12 +133,12 @@ describe("the React example", { skip }, () => {
       await reads(page, ".answer p", "Foi a Ana.");
       assert.deepEqual(await page.locator('.said[data-own="true"] p').allTextContents(), ["Quem?"]);
     }
-    assert.equal(stage.agent.waiting, 0, "it was asked once");
+    assert.equal(scene.stage.agent.waiting, 0, "it was asked once");
   });
 
   it("stops an answer", async () => {
-    await using ana = await Person.of(browser);
-    const page = await ana.open(stage.page("ana", "stop"));
+    await using ana = await Person.of(scene.browser);
+    const page = await ana.open(scene.stage.page("ana", "stop"));
     await live(page);
     const call = await ask(page, "Quem?");
     await call.write("Foi ");
@@ -160,18 +149,18 @@ describe("the React example", { skip }, () => {
   });
 
   it("tells two people of each other: who is there, who types, what is said", async () => {
-    await using ana = await Person.of(browser);
-    await using bia = await Person.of(browser);
-    const page = await ana.open(stage.page("ana", "people"));
+    await using ana = await Person.of(scene.browser);
+    await using bia = await Person.of(scene.browser);
+    const page = await ana.open(scene.stage.page("ana", "people"));
     await live(page);
-    const other = await bia.open(stage.page("bia", "people"));
+    const other = await bia.open(scene.stage.page("bia", "people"));
     await page.getByRole("list", { name: "2 pessoas na conversa" }).waitFor();
     await other.getByLabel("Mensagem", { exact: true }).pressSequentially("Oi");
     await page.getByText("bia está digitando…").waitFor();
     await other.getByLabel("Mensagem", { exact: true }).press("Enter");
     await page.locator('.said[data-own="false"]').getByText("Oi").waitFor();
     await page.getByText("bia está digitando…").waitFor({ state: "detached" });
-    await (await stage.agent.next()).done();
+    await (await scene.stage.agent.next()).done();
     await bia.context.close();
     await page.getByRole("list", { name: "1 pessoa na conversa" }).waitFor();
   });

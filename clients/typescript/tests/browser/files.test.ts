@@ -2,40 +2,32 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { after, before, describe, it } from "node:test";
-import type { Browser } from "playwright-core";
+import { describe, it } from "node:test";
 import { TestWorker } from "../../../../miniflare-tests/support/worker.ts";
 import { buildApp } from "../../examples/react-app/build.mjs";
-import { launch, Person, skip } from "./support/browser.ts";
+import { Person, skip } from "./support/browser.ts";
+import { sceneOf } from "./support/scene.ts";
 import { Stage } from "./support/stage.ts";
 
-let browser: Browser;
-let stage: Stage<TestWorker>;
-
-before(async () => {
-  if (skip) return;
-  const build = (outdir: string) => buildApp({ outdir });
-  stage = await Stage.with(build, (settings) => TestWorker.start({ settings }));
-  browser = await launch();
-});
-
-after(async () => {
-  await browser?.close();
-  await stage?.[Symbol.asyncDispose]();
-});
+const scene = sceneOf(() =>
+  Stage.with(
+    (outdir) => buildApp({ outdir }),
+    (settings) => TestWorker.start({ settings }),
+  ),
+);
 
 describe("files", { skip }, () => {
   it("reach the others byte for byte, through a connection that drops", async () => {
-    await using ana = await Person.of(browser);
-    await using bia = await Person.of(browser);
-    const page = await ana.open(stage.page("ana", "files"));
-    const other = await bia.open(stage.page("bia", "files"));
+    await using ana = await Person.of(scene.browser);
+    await using bia = await Person.of(scene.browser);
+    const page = await ana.open(scene.stage.page("ana", "files"));
+    const other = await bia.open(scene.stage.page("bia", "files"));
     for (const each of [page, other]) await each.locator('.badge[data-status="connected"]').waitFor();
     const buffer = Buffer.alloc(3_000_000, "nota fiscal ");
     await page.getByLabel("Anexar arquivos").setInputFiles({ name: "nota.txt", mimeType: "text/plain", buffer });
     await page.locator('.uploads li[data-status="sending"]').waitFor();
-    stage.network.cut();
-    stage.network.mend();
+    scene.stage.network.cut();
+    scene.stage.network.mend();
     await page.locator('.file[data-own="true"]').getByText("nota.txt").waitFor();
     assert.equal(await page.locator(".file").count(), 1);
     const file = other.locator('.file[data-own="false"]');
@@ -48,8 +40,8 @@ describe("files", { skip }, () => {
   });
 
   it("that are not taken say why, and can be put away", async () => {
-    await using ana = await Person.of(browser);
-    const page = await ana.open(stage.page("ana", "refused"));
+    await using ana = await Person.of(scene.browser);
+    const page = await ana.open(scene.stage.page("ana", "refused"));
     await page.locator('.badge[data-status="connected"]').waitFor();
     const mimeType = "application/x-msdownload";
     const buffer = Buffer.from("MZ");

@@ -1,25 +1,14 @@
 // What people hear of the examples whose screen is read to them, and what does not move for people who want that.
 
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
-import type { Browser, Page } from "playwright-core";
+import { describe, it } from "node:test";
+import type { Page } from "playwright-core";
 import { buildApp } from "../../examples/react-app/build.mjs";
-import { launch, Person, skip } from "./support/browser.ts";
+import { Person, skip } from "./support/browser.ts";
+import { sceneOf } from "./support/scene.ts";
 import { Stage } from "./support/stage.ts";
 
-let browser: Browser;
-let stage: Stage;
-
-before(async () => {
-  if (skip) return;
-  stage = await Stage.set((outdir) => buildApp({ outdir }));
-  browser = await launch();
-});
-
-after(async () => {
-  await browser?.close();
-  await stage?.[Symbol.asyncDispose]();
-});
+const scene = sceneOf(() => Stage.set((outdir) => buildApp({ outdir })));
 
 const live = (page: Page) => page.locator('.badge[data-status="connected"]').waitFor();
 
@@ -49,13 +38,13 @@ const heard = async (page: Page): Promise<string[]> => {
 
 describe("whoever hears the React example", { skip }, () => {
   it("hears that an answer is under way, and then all of it once", async () => {
-    await using ana = await Person.of(browser);
-    const page = await ana.open(stage.page("ana", "answer"));
+    await using ana = await Person.of(scene.browser);
+    const page = await ana.open(scene.stage.page("ana", "answer"));
     await live(page);
     await listen(page);
     await page.getByLabel("Mensagem", { exact: true }).fill("Quem?");
     await page.getByLabel("Mensagem", { exact: true }).press("Enter");
-    const call = await stage.agent.next();
+    const call = await scene.stage.agent.next();
     for (const piece of ["Foi ", "a Ana, ", "em maio."]) {
       await call.write(piece);
       await page.locator(".answer").getByText(piece.trim()).waitFor();
@@ -69,18 +58,18 @@ describe("whoever hears the React example", { skip }, () => {
   it("hears what others say and what is found, and nothing of what was there before", async () => {
     const found = (description: string) => ({ type: "anomaly_detected", data: { severity: "high", description } });
     const said = (content: string, user_id: string) => ({ type: "chat", data: { role: "user", content, user_id } });
-    await stage.publish("/investigations/others", found("Contrato 1"));
-    await stage.publish("/chat/others", said("Antes", "bia"));
-    await using ana = await Person.of(browser);
-    const page = await ana.open(stage.page("ana", "others"));
+    await scene.stage.publish("/investigations/others", found("Contrato 1"));
+    await scene.stage.publish("/chat/others", said("Antes", "bia"));
+    await using ana = await Person.of(scene.browser);
+    const page = await ana.open(scene.stage.page("ana", "others"));
     await live(page);
     await page.locator(".anomaly").waitFor();
     await page.locator(".said").waitFor();
-    await stage.publish("/investigations/others", [
+    await scene.stage.publish("/investigations/others", [
       { type: "investigation_progress", data: { progress: 0.5, message: "Comparando" } },
       found("Contrato 2"),
     ]);
-    await stage.publish("/chat/others", [said("Meu", "ana"), said("Depois", "bia")]);
+    await scene.stage.publish("/chat/others", [said("Meu", "ana"), said("Depois", "bia")]);
     await page.getByRole("log").getByText("bia: Depois").waitFor();
     await page.getByRole("log").getByText("Contrato 2").waitFor();
     assert.deepEqual(await page.getByRole("log").locator("p").allTextContents(), [
@@ -90,15 +79,15 @@ describe("whoever hears the React example", { skip }, () => {
   });
 
   it("hears once that the connection is gone, and that it is back", async () => {
-    await using ana = await Person.of(browser);
-    const page = await ana.open(stage.page("ana", "gone"));
+    await using ana = await Person.of(scene.browser);
+    const page = await ana.open(scene.stage.page("ana", "gone"));
     await live(page);
     await listen(page);
-    stage.network.cut();
+    scene.stage.network.cut();
     await page.locator('.banner[role="alert"]').waitFor();
     // The banner's role announces it as it comes.
     assert.deepEqual(await heard(page), []);
-    stage.network.mend();
+    scene.stage.network.mend();
     await live(page);
     assert.equal((await heard(page)).at(-1), "Ao vivo");
   });
@@ -110,12 +99,12 @@ describe("the React example's page", { skip }, () => {
     ["no-preference", "blink"],
   ] as const) {
     it(`moves only for people who let it: ${reducedMotion}`, async () => {
-      await using ana = await Person.of(browser, { reducedMotion });
-      const page = await ana.open(stage.page("ana", reducedMotion));
+      await using ana = await Person.of(scene.browser, { reducedMotion });
+      const page = await ana.open(scene.stage.page("ana", reducedMotion));
       await live(page);
       await page.getByLabel("Mensagem", { exact: true }).fill("Quem?");
       await page.getByLabel("Mensagem", { exact: true }).press("Enter");
-      const call = await stage.agent.next();
+      const call = await scene.stage.agent.next();
       await call.write("Foi ");
       const answer = page.locator(".answer").getByText("Foi");
       const moves = await answer.evaluate((element) => getComputedStyle(element, "::after").animationName);

@@ -4,12 +4,13 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import type { Browser, CDPSession } from "playwright-core";
-import { launch, skip } from "./support/browser.ts";
+import type { CDPSession } from "playwright-core";
+import { skip } from "./support/browser.ts";
+import { sceneOf } from "./support/scene.ts";
 import { type Build, Stage } from "./support/stage.ts";
 
 const CLIENT = fileURLToPath(new URL("../../src/index.ts", import.meta.url));
@@ -99,56 +100,47 @@ class Tab implements AsyncDisposable {
   }
 }
 
-let browser: Browser;
-let devtools: CDPSession;
-let stage: Stage;
-
-before(async () => {
-  if (skip) return;
-  stage = await Stage.set(page);
-  browser = await launch();
-  devtools = await browser.newBrowserCDPSession();
-});
-
-after(async () => {
-  await browser?.close();
-  await stage?.[Symbol.asyncDispose]();
-});
+const scene = sceneOf(() => Stage.set(page));
 
 const live = (tab: Tab) => tab.until(({ status }) => status === "live", "the room is live");
 const tell = (...numbers: number[]) =>
-  stage.publish(
+  scene.stage.publish(
     "/investigations/hidden",
     numbers.map((n) => ({ type: "news", data: { n } })),
   );
 
 describe("a page that is hidden", { skip }, () => {
+  let devtools: CDPSession;
+  before(async () => {
+    devtools = await scene.browser.newBrowserCDPSession();
+  });
+
   it("takes twice the time to come back that a page which is seen takes", async () => {
-    await using hidden = await Tab.open(devtools, stage.page("ana", "slow"));
+    await using hidden = await Tab.open(devtools, scene.stage.page("ana", "slow"));
     await live(hidden);
-    await using seen = await Tab.open(devtools, stage.page("bia", "slow"));
+    await using seen = await Tab.open(devtools, scene.stage.page("bia", "slow"));
     await live(seen);
     await seen.show();
     await hidden.until(({ visibility }) => visibility === "hidden", "it is hidden");
-    stage.network.cut();
+    scene.stage.network.cut();
     const waits = await Promise.all(
       [hidden, seen].map(async (tab) => (await tab.until(({ waits }) => waits.length > 0, "it waits")).waits[0] ?? 0),
     );
-    stage.network.mend();
+    scene.stage.network.mend();
     const [slow = 0, quick = 0] = waits;
     // What is measured is a few milliseconds less than what was drawn.
     assert.ok(slow > 1.5 * quick, `${slow} ms and ${quick} ms`);
   });
 
   it("looks at its connection once it is seen again, and comes back if that has died in silence", async () => {
-    await using tab = await Tab.open(devtools, stage.page("ana", "hidden"));
+    await using tab = await Tab.open(devtools, scene.stage.page("ana", "hidden"));
     await using other = await Tab.open(devtools, "about:blank");
     await live(tab);
     await tell(1);
     await tab.until(({ heard }) => heard.length === 1, "the message is heard");
     await other.show();
     await tab.until(({ visibility }) => visibility === "hidden", "it is hidden");
-    stage.network.stall();
+    scene.stage.network.stall();
     await tell(2, 3);
     const before = await tab.until(() => true, "");
     assert.deepEqual([before.pings, before.status, before.heard], [0, "live", [1]]);

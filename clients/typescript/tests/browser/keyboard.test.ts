@@ -1,25 +1,14 @@
 // The React example without a mouse.
 
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
-import type { Browser, Page } from "playwright-core";
+import { describe, it } from "node:test";
+import type { Page } from "playwright-core";
 import { buildApp } from "../../examples/react-app/build.mjs";
-import { launch, Person, skip } from "./support/browser.ts";
+import { Person, skip } from "./support/browser.ts";
+import { sceneOf } from "./support/scene.ts";
 import { Stage } from "./support/stage.ts";
 
-let browser: Browser;
-let stage: Stage;
-
-before(async () => {
-  if (skip) return;
-  stage = await Stage.set((outdir) => buildApp({ outdir }));
-  browser = await launch();
-});
-
-after(async () => {
-  await browser?.close();
-  await stage?.[Symbol.asyncDispose]();
-});
+const scene = sceneOf(() => Stage.set((outdir) => buildApp({ outdir })));
 
 const live = (page: Page) => page.locator('.badge[data-status="connected"]').waitFor();
 const field = (page: Page) => page.getByLabel("Mensagem", { exact: true });
@@ -55,18 +44,18 @@ const notice = (title: string) => ({ type: "notification", data: { title } });
 
 describe("the React example without a mouse", { skip }, () => {
   it("goes from top to bottom, and shows where it is", async () => {
-    await using ana = await Person.of(browser);
-    const page = await ana.open(stage.page("order", "order"));
+    await using ana = await Person.of(scene.browser);
+    const page = await ana.open(scene.stage.page("order", "order"));
     await live(page);
-    await stage.publish("/users/order", notice("Relatório pronto"));
+    await scene.stage.publish("/users/order", notice("Relatório pronto"));
     await page.locator(".notices li").waitFor();
     const list = ["Dispensar aviso", "O que foi encontrado", "Mensagens", "Anexar arquivos", "Mensagem", "Enviar"];
     assert.deepEqual(await tab(page, list.length), visible(...list));
   });
 
   it("reaches both parts of a narrow page", async () => {
-    await using ana = await Person.of(browser, { viewport: { width: 375, height: 740 } });
-    const page = await ana.open(stage.page("narrow", "narrow"));
+    await using ana = await Person.of(scene.browser, { viewport: { width: 375, height: 740 } });
+    const page = await ana.open(scene.stage.page("narrow", "narrow"));
     await live(page);
     const shown = ["Investigação", "Conversa", "O que foi encontrado"];
     assert.deepEqual(await tab(page, shown.length), visible(...shown));
@@ -77,8 +66,8 @@ describe("the React example without a mouse", { skip }, () => {
   });
 
   it("asks with Enter, breaks lines with Shift, and stops an answer with Escape", async () => {
-    await using ana = await Person.of(browser);
-    const page = await ana.open(stage.page("ask", "ask"));
+    await using ana = await Person.of(scene.browser);
+    const page = await ana.open(scene.stage.page("ask", "ask"));
     await live(page);
     await field(page).focus();
     await page.keyboard.type("Quem?");
@@ -86,7 +75,7 @@ describe("the React example without a mouse", { skip }, () => {
     await page.keyboard.type("Quando?");
     await page.keyboard.press("Enter");
     assert.equal(await page.locator(".said p").textContent(), "Quem?\nQuando?");
-    const call = await stage.agent.next();
+    const call = await scene.stage.agent.next();
     await call.write("Foi ");
     await page.locator(".answer").getByText("Foi").waitFor();
     await page.keyboard.press("Escape");
@@ -96,12 +85,12 @@ describe("the React example without a mouse", { skip }, () => {
   });
 
   it("stays on the button that stops an answer, when that ends by itself", async () => {
-    await using ana = await Person.of(browser);
-    const page = await ana.open(stage.page("end", "end"));
+    await using ana = await Person.of(scene.browser);
+    const page = await ana.open(scene.stage.page("end", "end"));
     await live(page);
     await field(page).fill("Quem?");
     await field(page).press("Enter");
-    const call = await stage.agent.next();
+    const call = await scene.stage.agent.next();
     await call.write("Foi a Ana.");
     await page.getByRole("button", { name: "Parar" }).waitFor();
     assert.deepEqual(await tab(page, 1), visible("Parar"));
@@ -113,10 +102,10 @@ describe("the React example without a mouse", { skip }, () => {
   });
 
   it("goes from a notice that is put away to the next, and from the last on into the page", async () => {
-    await using ana = await Person.of(browser);
-    const page = await ana.open(stage.page("notices", "notices"));
+    await using ana = await Person.of(scene.browser);
+    const page = await ana.open(scene.stage.page("notices", "notices"));
     await live(page);
-    await stage.publish("/users/notices", [notice("Um"), notice("Dois")]);
+    await scene.stage.publish("/users/notices", [notice("Um"), notice("Dois")]);
     await page.locator(".notices li").nth(1).waitFor();
     await tab(page, 1);
     await page.keyboard.press("Enter");
@@ -128,15 +117,15 @@ describe("the React example without a mouse", { skip }, () => {
   });
 
   it("is where it was when the connection breaks and returns", async () => {
-    await using ana = await Person.of(browser);
-    const page = await ana.open(stage.page("broken", "broken"));
+    await using ana = await Person.of(scene.browser);
+    const page = await ana.open(scene.stage.page("broken", "broken"));
     await live(page);
     await field(page).focus();
     await page.keyboard.type("Quem ");
-    stage.network.cut();
+    scene.stage.network.cut();
     await page.locator(".banner").waitFor();
     await page.keyboard.type("assinou");
-    stage.network.mend();
+    scene.stage.network.mend();
     await live(page);
     await page.keyboard.type("?");
     assert.deepEqual([await focus(page)], visible("Mensagem"));

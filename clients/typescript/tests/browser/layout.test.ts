@@ -2,10 +2,11 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { after, before, describe, it } from "node:test";
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { describe, it } from "node:test";
+import type { BrowserContextOptions, Page } from "playwright-core";
 import { buildApp } from "../../examples/react-app/build.mjs";
-import { launch, Person, skip } from "./support/browser.ts";
+import { Person, skip } from "./support/browser.ts";
+import { sceneOf } from "./support/scene.ts";
 import { Stage } from "./support/stage.ts";
 
 const WIDE = { width: 1280, height: 800 };
@@ -36,19 +37,7 @@ const ANSWER =
   "O contrato 42 custou R$ 1,2 milhão, 38% acima da mediana dos 17 contratos parecidos do mesmo ano.\n\n" +
   "Dois deles foram do mesmo fornecedor";
 
-let browser: Browser;
-let stage: Stage;
-
-before(async () => {
-  if (skip) return;
-  stage = await Stage.set((outdir) => buildApp({ outdir }));
-  browser = await launch();
-});
-
-after(async () => {
-  await browser?.close();
-  await stage?.[Symbol.asyncDispose]();
-});
+const scene = sceneOf(() => Stage.set((outdir) => buildApp({ outdir })));
 
 async function picture(page: Page, name: string): Promise<void> {
   const folder = process.env.SCREENSHOTS;
@@ -67,21 +56,21 @@ async function choose(page: Page, pane: string): Promise<void> {
 describe("the React example's page", { skip }, () => {
   for (const [name, options] of LOOKS) {
     it(`has everything in its width, ${name}`, async () => {
-      await stage.publish(`/investigations/${name}`, FINDINGS);
-      await using ana = await Person.of(browser, options);
-      await using bia = await Person.of(browser);
-      const page = await ana.open(stage.page("ana", name));
+      await scene.stage.publish(`/investigations/${name}`, FINDINGS);
+      await using ana = await Person.of(scene.browser, options);
+      await using bia = await Person.of(scene.browser);
+      const page = await ana.open(scene.stage.page("ana", name));
       await page.locator('.badge[data-status="connected"]').waitFor();
       await page.locator(".anomaly").getByText("Contrato 977").waitFor();
       assert.equal(await overflow(page), 0);
       await picture(page, `${name}-investigation`);
-      await stage.publish(`/chat/${name}`, SAID);
+      await scene.stage.publish(`/chat/${name}`, SAID);
       await choose(page, "Conversa");
-      const other = await bia.open(stage.page("bia", name));
+      const other = await bia.open(scene.stage.page("bia", name));
       await page.locator(".said").getByText("Vou perguntar").waitFor();
       await page.getByLabel("Mensagem", { exact: true }).fill("Por que o contrato 42 é suspeito?");
       await page.getByLabel("Mensagem", { exact: true }).press("Enter");
-      const call = await stage.agent.next();
+      const call = await scene.stage.agent.next();
       await call.write(ANSWER);
       await page.locator(".answer").getByText("mesmo fornecedor").waitFor();
       await other.getByLabel("Mensagem", { exact: true }).pressSequentially("Hm");
@@ -90,14 +79,14 @@ describe("the React example's page", { skip }, () => {
       await picture(page, name);
       await call.done();
       await page.locator('.answer[data-status="completed"]').waitFor();
-      stage.network.cut();
+      scene.stage.network.cut();
       await page.getByRole("alert").waitFor();
       await page.getByLabel("Mensagem", { exact: true }).fill("E o 977?");
       await page.getByLabel("Mensagem", { exact: true }).press("Enter");
       await picture(page, `${name}-offline`);
       assert.equal(await overflow(page), 0);
-      stage.network.mend();
-      await (await stage.agent.next()).done();
+      scene.stage.network.mend();
+      await (await scene.stage.agent.next()).done();
     });
   }
 });

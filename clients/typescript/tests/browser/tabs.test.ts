@@ -3,11 +3,12 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import type { Browser, Page } from "playwright-core";
-import { launch, Person, skip } from "./support/browser.ts";
+import type { Page } from "playwright-core";
+import { Person, skip } from "./support/browser.ts";
+import { sceneOf } from "./support/scene.ts";
 import { type Build, Stage } from "./support/stage.ts";
 
 const TABS = fileURLToPath(new URL("../../src/tabs/index.ts", import.meta.url));
@@ -40,19 +41,7 @@ const page: Build = async (folder) => {
   await writeFile(join(folder, "index.html"), `<!doctype html><meta charset="utf-8" />${body}`);
 };
 
-let browser: Browser;
-let stage: Stage;
-
-before(async () => {
-  if (skip) return;
-  stage = await Stage.set(page);
-  browser = await launch();
-});
-
-after(async () => {
-  await browser?.close();
-  await stage?.[Symbol.asyncDispose]();
-});
+const scene = sceneOf(() => Stage.set(page));
 
 const live = (page: Page) => page.locator('body[data-status="live"]').waitFor({ state: "attached" });
 const shown = (page: Page, list: string) => page.locator(`#${list} li`).allTextContents();
@@ -60,10 +49,10 @@ const count = (page: Page, list: string, number: number) => page.locator(`#${lis
 
 describe("tabs that share a connection", { skip }, () => {
   it("open one socket, and lose and double nothing when the one that has it is gone, however it went", async () => {
-    await using ana = await Person.of(browser);
+    await using ana = await Person.of(scene.browser);
     const tabs: Page[] = [];
     for (let tab = 0; tab < 3; tab += 1) {
-      const opened = await ana.open(stage.page("ana", "shared"));
+      const opened = await ana.open(scene.stage.page("ana", "shared"));
       await live(opened);
       tabs.push(opened);
     }
@@ -89,13 +78,13 @@ describe("tabs that share a connection", { skip }, () => {
   });
 
   it("all come back when the worker was killed", async () => {
-    await using ana = await Person.of(browser);
-    const tabs = [await ana.open(stage.page("bia", "killed")), await ana.open(stage.page("bia", "killed"))];
+    await using ana = await Person.of(scene.browser);
+    const tabs = [await ana.open(scene.stage.page("bia", "killed")), await ana.open(scene.stage.page("bia", "killed"))];
     for (const tab of tabs) await live(tab);
-    await stage.worker.kill();
+    await scene.stage.worker.kill();
     for (const tab of tabs) await tab.locator('body[data-status="pending"]').waitFor({ state: "attached" });
-    await stage.worker.restart();
-    await stage.publish("/investigations/killed", { type: "news", data: { n: 1 } });
+    await scene.stage.worker.restart();
+    await scene.stage.publish("/investigations/killed", { type: "news", data: { n: 1 } });
     for (const tab of tabs) await count(tab, "room", 1);
     for (const tab of tabs) assert.deepEqual(await shown(tab, "room"), ["1"]);
   });
@@ -103,6 +92,6 @@ describe("tabs that share a connection", { skip }, () => {
 
 /** To the room, and then to the user. */
 async function tell(n: number): Promise<void> {
-  await stage.publish("/investigations/shared", { type: "news", data: { n } });
-  await stage.publish("/users/ana", { type: "news", data: { n } });
+  await scene.stage.publish("/investigations/shared", { type: "news", data: { n } });
+  await scene.stage.publish("/users/ana", { type: "news", data: { n } });
 }
